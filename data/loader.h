@@ -1,0 +1,44 @@
+// Batches of a data set in the global order, read ahead by threads. Global batch k is the positions
+// [k * batch, (k + 1) * batch) of the shuffle; a rank gets its contiguous slice. So the samples of a batch do
+// not depend on the number of ranks, and the state is one integer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "data/dataset.h"
+#include "dist/state.h"
+
+namespace saddle {
+
+struct LoaderOptions {
+  int64_t batch = 64;  // global, divisible by `size`
+  int rank = 0;
+  int size = 1;
+  uint64_t seed = 0;
+  int threads = 1;
+  int prefetch = 4;  // batches held ready
+  torch::Device device = torch::kCPU;
+  torch::ScalarType dtype = torch::kFloat;  // of images and other floating-point fields
+};
+
+class Loader {
+ public:
+  Loader(std::shared_ptr<Dataset> data, LoaderOptions options);
+  ~Loader();  // stops the threads
+  // The next batch: this rank's slice, uint8 images as floats x / 127.5 - 1, on the device. Errors of the
+  // reading threads are thrown here. Not thread-safe.
+  Batch next();
+  int64_t batches() const;  // handed out since the beginning of training: the whole state
+  void visit(StateVisitor& visitor);
+  double waited() const;  // seconds `next` has waited for data
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// How a sample enters a net: uint8 -> floats in [-1, 1], other floats cast, int64 untouched.
+torch::Tensor to_model(const torch::Tensor& raw, torch::Device device, torch::ScalarType dtype);
+
+}  // namespace saddle

@@ -1,0 +1,146 @@
+#include "data/schema.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "dist/error.h"
+
+namespace saddle {
+namespace {
+
+// Every dtype a field may have. Little endian in files, so that they mean the same everywhere.
+constexpr std::array<std::pair<torch::ScalarType, const char*>, 7> kDtypes{{{torch::kByte, "uint8"},
+                                                                            {torch::kChar, "int8"},
+                                                                            {torch::kShort, "int16"},
+                                                                            {torch::kInt, "int32"},
+                                                                            {torch::kLong, "int64"},
+                                                                            {torch::kFloat, "float32"},
+                                                                            {torch::kDouble, "float64"}}};
+
+std::string dtype_name(torch::ScalarType dtype) {
+  for (const auto& [type, name] : kDtypes)
+    if (type == dtype) return name;
+  fail(Exit::bug, "a field cannot be {}", torch::toString(dtype));
+}
+
+torch::ScalarType dtype_from_name(const std::string& name) {
+  for (const auto& [type, known] : kDtypes)
+    if (known == name) return type;
+  fail(Exit::data, "schema: expected a dtype such as uint8, int64 or float32, found \"{}\"", name);
+}
+
+template <class Range, class Name>
+std::string names(const Range& range, Name name) {
+  std::string all;
+  for (const auto& each : range) all += (all.empty() ? "" : ", ") + name(each);
+  return all.empty() ? "none" : all;
+}
+
+nlohmann::json field_to_json(const Field& field) {
+  nlohmann::json out{{"name", field.name}, {"shape", field.shape}, {"dtype", dtype_name(field.dtype)}};
+  if (field.classes > 0) out["classes"] = field.classes;
+  if (!field.class_names.empty()) out["class_names"] = field.class_names;
+  return out;
+}
+
+void check(const Field& field) {
+  const std::string& name = field.name;
+  // A name is also a path in an HDF5 file.
+  require(!name.empty() && name.front() != '.' && name.find('/') == std::string::npos, Exit::data,
+          "schema: \"{}\" is no name for a field", name);
+  require(std::all_of(field.shape.begin(), field.shape.end(), [](int64_t n) { return n > 0; }), Exit::data,
+          "schema: field {} has shape [{}]; every extent must be positive", name,
+          fmt::join(field.shape, ", "));
+  require(field.classes == 0 || (field.dtype == torch::kLong && field.shape.empty()), Exit::data,
+          "schema: field {} has classes, so it must be int64 []", name);
+  require(field.class_names.empty() || int64_t(field.class_names.size()) == field.classes, Exit::data,
+          "schema: field {} has {} classes but {} class names", name, field.classes,
+          field.class_names.size());
+}
+
+Field field_from_json(const nlohmann::json& in) {
+  Field field{.name = in.at("name"),
+              .shape = in.at("shape"),
+              .dtype = dtype_from_name(in.at("dtype")),
+              .classes = in.value("classes", int64_t{0}),
+              .class_names = in.value("class_names", std::vector<std::string>{})};
+  check(field);
+  return field;
+}
+
+std::string describe(const Field& field) {
+  std::string out =
+      fmt::format("{} {} [{}]", field.name, dtype_name(field.dtype), fmt::join(field.shape, ", "));
+  return field.classes ? out + fmt::format(" of {} classes", field.classes) : out;
+}
+
+}  // namespace
+
+int64_t Field::elements() const {
+  return c10::multiply_integers(shape);
+}
+
+int64_t Field::bytes() const {
+  return elements() * int64_t(torch::elementSize(dtype));
+}
+
+bool Schema::has(std::string_view name) const {
+  return std::any_of(fields.begin(), fields.end(), [&](const Field& f) { return f.name == name; });
+}
+
+const Field& Schema::operator[](std::string_view name) const {
+  for (const Field& field : fields)
+    if (field.name == name) return field;
+  fail(Exit::data, "the data set has no field \"{}\"; its fields: {}", name,
+       names(fields, [](const Field& f) { return f.name; }));
+}
+
+nlohmann::json to_json(const Schema& schema) {
+  nlohmann::json fields = nlohmann::json::array();
+  for (const Field& field : schema.fields) fields.push_back(field_to_json(field));
+  return {{"fields", fields}};
+}
+
+Schema schema_from_json(const nlohmann::json& in) try {
+  Schema schema;
+  std::set<std::string> seen;
+  for (const auto& each : in.at("fields")) {
+    schema.fields.push_back(field_from_json(each));
+    require(seen.insert(schema.fields.back().name).second, Exit::data, "schema: field {} occurs twice",
+            schema.fields.back().name);
+  }
+  require(!schema.fields.empty(), Exit::data, "schema: expected at least one field, found none");
+  return schema;
+} catch (const nlohmann::json::exception& error) {
+  fail(Exit::data, "schema: malformed: {}", error.what());
+}
+
+std::string describe(const Schema& schema) {
+  return names(schema.fields, [](const Field& field) { return describe(field); });
+}
+
+torch::Tensor empty_rows(const Field& field, int64_t rows) {
+  std::vector<int64_t> shape{rows};
+  shape.insert(shape.end(), field.shape.begin(), field.shape.end());
+  return torch::empty(shape, field.dtype);
+}
+
+bool Batch::has(std::string_view name) const {
+  return std::any_of(fields_.begin(), fields_.end(), [&](const auto& f) { return f.first == name; });
+}
+
+const torch::Tensor& Batch::operator[](std::string_view name) const {
+  for (const auto& [known, tensor] : fields_)
+    if (known == name) return tensor;
+  fail(Exit::bug, "the batch has no field \"{}\"; its fields: {}", name,
+       names(fields_, [](const auto& f) { return f.first; }));
+}
+
+void Batch::set(const std::string& name, torch::Tensor value) {
+  for (auto& [known, tensor] : fields_)
+    if (known == name) return void(tensor = std::move(value));
+  fields_.emplace_back(name, std::move(value));
+}
+
+}  // namespace saddle

@@ -1,0 +1,87 @@
+// The CUDA half: the only file that needs the CUDA toolkit and nccl.h. Linked to all of LibTorch, so that
+// loading it is what gives the program CUDA.
+#include "dist/cuda/plugin.h"
+
+#include <c10/cuda/CUDAFunctions.h>
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+#include <nccl.h>
+
+#include <exception>
+#include <torch/csrc/distributed/c10d/NCCLUtils.hpp>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+
+namespace saddle {
+namespace {
+
+int device_count() {
+  return c10::cuda::device_count();
+}
+
+std::string why_no_device() {
+  try {
+    c10::cuda::device_count_ensure_non_zero();
+    return "";
+  } catch (const c10::Error& error) {
+    return error.what_without_backtrace();
+  }
+}
+
+std::string device_name(int device) {
+  cudaDeviceProp properties{};
+  C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, device));
+  return properties.name;
+}
+
+std::string versions() {
+  int cuda = 0;
+  cudaRuntimeGetVersion(&cuda);  // unchecked: works without a driver, where torch's check of it does not
+  return fmt::format("CUDA {}.{}, NCCL {} (built with {}.{}.{})", cuda / 1000, cuda % 1000 / 10,
+                     c10d::getNcclVersion(), NCCL_MAJOR, NCCL_MINOR, NCCL_PATCH);
+}
+
+// Upstream's destructor leaves the communicators open and warns; this one closes them. While an exception
+// unwinds, other ranks may sit in a collective that this rank will never join: then it aborts instead of
+// waiting for them.
+class Nccl final : public c10d::ProcessGroupNCCL {
+ public:
+  using ProcessGroupNCCL::ProcessGroupNCCL;
+  ~Nccl() override {
+    try {
+      if (std::uncaught_exceptions() > 0)
+        abort();
+      else
+        shutdown();
+    } catch (const std::exception& error) {
+      TORCH_WARN("NCCL did not close cleanly: ", error.what());
+    }
+  }
+};
+
+c10::intrusive_ptr<c10d::Backend> nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
+                                       int device) {
+  TORCH_CHECK(device >= 0 && device < device_count(), "no CUDA device ", device, ": ", device_count(),
+              " in sight");
+  c10::cuda::set_device(static_cast<c10::DeviceIndex>(device));
+  auto backend = c10::make_intrusive<Nccl>(c10::make_intrusive<c10d::PrefixStore>("nccl", store), rank, size);
+  at::Device where(at::kCUDA, static_cast<c10::DeviceIndex>(device));
+  backend->setBoundDeviceId(where);
+  backend->eagerConnectSingleDevice(where);
+  return backend;
+}
+
+constexpr CudaPlugin kPlugin{
+    .device_count = device_count,
+    .why_no_device = why_no_device,
+    .device_name = device_name,
+    .versions = versions,
+    .nccl = nccl,
+};
+
+}  // namespace
+}  // namespace saddle
+
+extern "C" __attribute__((visibility("default"))) const saddle::CudaPlugin* saddle_cuda_plugin_1() {
+  return &saddle::kPlugin;
+}

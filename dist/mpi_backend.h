@@ -1,0 +1,47 @@
+// c10d::Backend over MPI for cpu tensors (the LibTorch wheel has none).
+#pragma once
+
+#include <mpi.h>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+
+namespace saddle {
+
+// Waits until every rank of `comm` has come here, leaving the core to others meanwhile (MPI itself spins).
+void quiet_barrier(MPI_Comm comm);
+
+// Collectives on contiguous cpu tensors, run in order of call by one thread on a communicator of its own. Every
+// returned Work completes when the tensor holds the result; `wait` throws what the collective threw.
+class MpiBackend final : public c10d::Backend {
+ public:
+  explicit MpiBackend(MPI_Comm parent);  // collective: duplicates `parent`
+  ~MpiBackend() override;                // completes what was started
+
+  const std::string getBackendName() const override { return "mpi"; }
+  c10::intrusive_ptr<c10d::Work> allreduce(std::vector<at::Tensor>& tensors,
+                                           const c10d::AllreduceOptions& options = {}) override;
+  c10::intrusive_ptr<c10d::Work> broadcast(std::vector<at::Tensor>& tensors,
+                                           const c10d::BroadcastOptions& options = {}) override;
+  c10::intrusive_ptr<c10d::Work> allgather(std::vector<std::vector<at::Tensor>>& outputs,
+                                           std::vector<at::Tensor>& inputs,
+                                           const c10d::AllgatherOptions& options = {}) override;
+  c10::intrusive_ptr<c10d::Work> barrier(const c10d::BarrierOptions& options = {}) override;
+
+ private:
+  class Job;
+  c10::intrusive_ptr<c10d::Work> start(c10d::OpType type, std::function<void()> collective);
+  void progress();
+
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<c10::intrusive_ptr<Job>> queue_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace saddle

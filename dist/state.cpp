@@ -1,0 +1,86 @@
+#include "dist/state.h"
+
+#include <xxhash.h>
+
+#include <memory>
+
+#include "dist/error.h"
+
+namespace saddle {
+namespace {
+
+struct Collector final : StateVisitor {
+  State state;
+  void tensor(const std::string& name, torch::Tensor& value) override { add(state.tensors, name, value.detach()); }
+  void number(const std::string& name, int64_t& value) override { add(state.numbers, name, value); }
+  void number(const std::string& name, double& value) override { add(state.numbers, name, value); }
+
+  template <class Map, class Value>
+  static void add(Map& map, const std::string& name, const Value& value) {
+    require(map.emplace(name, value).second, Exit::bug, "state '{}' is visited twice", name);
+  }
+};
+
+struct Restorer final : StateVisitor {
+  explicit Restorer(const State& state) : state(state) {}
+  const State& state;
+  size_t seen = 0;
+
+  void tensor(const std::string& name, torch::Tensor& value) override {
+    const torch::Tensor& saved = find(state.tensors, name);
+    require(saved.sizes() == value.sizes() && saved.scalar_type() == value.scalar_type(), Exit::data,
+            "checkpoint holds '{}' as {} {}, this run needs {} {}: resume with the options the run was started with",
+            name, c10::str(saved.sizes()), c10::toString(saved.scalar_type()), c10::str(value.sizes()),
+            c10::toString(value.scalar_type()));
+    at::NoGradGuard no_grad;
+    value.copy_(saved);
+  }
+  void number(const std::string& name, int64_t& value) override { value = find(state.numbers, name).get<int64_t>(); }
+  void number(const std::string& name, double& value) override { value = find(state.numbers, name).get<double>(); }
+
+  template <class Map>
+  const typename Map::mapped_type& find(const Map& map, const std::string& name) {
+    auto found = map.find(name);
+    require(found != map.end(), Exit::data,
+            "checkpoint has no '{}', which this run needs: resume with the system and options the run was started with",
+            name);
+    ++seen;
+    return found->second;
+  }
+};
+
+struct Digester final : StateVisitor {
+  Digester() : hash(XXH3_createState(), XXH3_freeState) { XXH3_64bits_reset(hash.get()); }
+  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash;
+
+  void tensor(const std::string&, torch::Tensor& value) override {
+    const torch::Tensor host = value.detach().cpu().contiguous();
+    XXH3_64bits_update(hash.get(), host.data_ptr(), host.nbytes());
+  }
+  void number(const std::string&, int64_t& value) override { XXH3_64bits_update(hash.get(), &value, sizeof value); }
+  void number(const std::string&, double& value) override { XXH3_64bits_update(hash.get(), &value, sizeof value); }
+};
+
+}  // namespace
+
+State collect(const Visit& visit) {
+  Collector collector;
+  visit(collector);
+  return std::move(collector.state);
+}
+
+void restore(const Visit& visit, const State& state) {
+  Restorer restorer(state);
+  visit(restorer);
+  const size_t saved = state.tensors.size() + state.numbers.size();
+  require(restorer.seen == saved, Exit::data, "checkpoint holds {} items of state, this run knows {} of them: {}",
+          saved, restorer.seen, "resume with the system and options the run was started with");
+}
+
+uint64_t digest(const Visit& visit) {
+  Digester digester;
+  visit(digester);
+  return XXH3_64bits_digest(digester.hash.get());
+}
+
+}  // namespace saddle

@@ -1,0 +1,44 @@
+#include "dist/stats.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "dist/error.h"
+
+namespace saddle {
+
+void Stats::report(const std::string& name, const torch::Tensor& values) {
+  const torch::Tensor x = values.detach().to(torch::kDouble).reshape(-1);
+  const torch::Tensor count = torch::full({}, static_cast<double>(x.numel()), x.options());
+  const torch::Tensor moments = torch::stack({count, x.sum(), x.dot(x)});
+  auto found = std::find_if(sums_.begin(), sums_.end(), [&](const auto& entry) { return entry.first == name; });
+  if (found == sums_.end()) sums_.emplace_back(name, moments);
+  else found->second.add_(moments);
+}
+
+std::vector<Moments> Stats::tick(const Comm& comm) {
+  std::string names;
+  std::vector<torch::Tensor> rows;
+  for (const auto& [name, sum] : sums_) {
+    names += name + "\n";
+    rows.push_back(sum);
+  }
+  const auto all_names = comm.all_gather_text(names);
+  for (size_t r = 0; r < all_names.size(); ++r)
+    require(all_names[r] == names, Exit::bug, "rank {} reported other statistics than rank {}:\n{}against\n{}", r,
+            comm.rank(), all_names[r], names);
+  if (rows.empty()) return {};
+  torch::Tensor table = torch::stack(rows);
+  comm.all_reduce(table);
+  table = table.cpu();
+  std::vector<Moments> moments;
+  for (size_t i = 0; i < sums_.size(); ++i) {
+    const double count = table[i][0].item<double>(), mean = table[i][1].item<double>() / count;
+    const double square = table[i][2].item<double>() / count;
+    moments.push_back({sums_[i].first, mean, std::sqrt(std::max(0.0, square - mean * mean)), int64_t(count)});
+  }
+  sums_.clear();
+  return moments;
+}
+
+}  // namespace saddle

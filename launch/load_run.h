@@ -1,0 +1,23 @@
+// A finished or running training, opened from its folder for sampling and evaluation.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "data/dataset.h"
+#include "launch/train_options.h"
+
+namespace saddle {
+
+struct LoadedRun {
+  Run run;
+  std::unique_ptr<System> system;
+  int64_t step = 0;
+  // The data it was trained on; Exit::data if that folder is gone.
+  std::shared_ptr<Dataset> data() const { return open_shards(run.options.data); }
+};
+
+// Collective. The newest whole checkpoint. Exit::usage if the folder holds no run or no checkpoint.
+std::unique_ptr<LoadedRun> load_run(const std::string& folder, const Comm& comm);
+
+}  // namespace saddle

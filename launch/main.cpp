@@ -1,0 +1,68 @@
+// The program: reads the command line, starts MPI, runs the chosen subcommand, and turns errors into one line and an exit status.
+#include <cstdlib>
+#include <iostream>
+
+#include "dist/error.h"
+#include "launch/commands.h"
+#include "launch/versions.h"
+
+namespace saddle {
+namespace {
+
+// Before MPI has started only the launcher's environment tells who speaks for the job.
+bool speaks() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"})
+    if (const char* rank = std::getenv(name)) return std::string(rank) == "0";
+  return true;
+}
+
+int report(World& world, Exit kind, bool everywhere, const std::string& message) {
+  if (everywhere || world.size() == 1) {
+    if (world.rank() == 0) std::cerr << "saddle: " << message << std::endl;
+    world.barrier();  // mpirun ends the others when the first rank leaves: rank 0 speaks before that
+    return static_cast<int>(kind);
+  }
+  std::cerr << fmt::format("saddle: rank {}: {}", world.rank(), message) << std::endl;
+  world.abort(static_cast<int>(kind));
+}
+
+int run(World& world, const Command& command) {
+  try {
+    return command(world);
+  } catch (const Error& e) {
+    return report(world, e.kind, e.everywhere, e.what());
+  } catch (const c10::Error& e) {
+    return report(world, Exit::bug, false, e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    return report(world, Exit::bug, false, e.what());
+  }
+}
+
+}  // namespace
+}  // namespace saddle
+
+int main(int argc, char** argv) {
+  using namespace saddle;
+  CLI::App app("saddle: GAN training on clusters. Start it plainly for one rank, under mpirun or srun for many.", "saddle");
+  Command chosen;
+  bool version = false;
+  app.add_flag("--version", version, "Print the versions of saddle, LibTorch, CUDA, NCCL, MPI and HDF5");
+  app.require_subcommand(0, 1);
+  for (const auto add : {add_pack, add_train, add_sample, add_evaluate, add_check, add_list}) add(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (!speaks()) return e.get_exit_code() == 0 ? 0 : static_cast<int>(Exit::usage);
+    return app.exit(e) == 0 ? 0 : static_cast<int>(Exit::usage);
+  }
+  if (version) {
+    if (speaks()) std::cout << version_text();
+    return 0;
+  }
+  if (!chosen) {
+    if (speaks()) std::cout << app.help();
+    return static_cast<int>(Exit::usage);
+  }
+  World world(argc, argv);
+  return run(world, chosen);
+}

@@ -1,0 +1,26 @@
+// Pictures of what a system generates: a grid of images, or a scatter plot of points over the data's.
+#pragma once
+
+#include "data/dataset.h"
+#include "models/system.h"
+
+namespace saddle {
+
+struct Drawing {
+  int64_t count = 64;
+  uint64_t seed = 0;
+  int64_t label = -1;  // of conditional systems; -1: all classes in turn
+  bool raw = false;    // the live weights instead of the averaged ones
+};
+
+// `count` samples, drawn in pieces.
+Batch draw_samples(System& system, const Drawing& drawing);
+
+// uint8 [3 or 1, H, W]. Images: a grid, conditional ones a column a class. Vectors: real points grey, generated ones in
+// colour; of more than two dimensions the data's two principal ones. `data` may be null for images.
+torch::Tensor preview(System& system, const Drawing& drawing, const Dataset* data);
+
+// The first `count` samples of a field, as nets see them.
+torch::Tensor real_samples(const Dataset& data, const std::string& field, int64_t first, int64_t count, torch::ScalarType dtype);
+
+}  // namespace saddle

@@ -1,0 +1,69 @@
+#include "launch/run_folder.h"
+
+#include <filesystem>
+#include <set>
+
+#include "dist/error.h"
+#include "dist/file.h"
+#include "launch/versions.h"
+
+namespace saddle {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+void RunFolder::create(bool resume) const {
+  const bool holds_run = fs::exists(options());
+  require(resume || !holds_run, Exit::usage, "'{}' already holds a run: pass --resume to go on with it, or choose another --out", path_);
+  std::error_code error;
+  fs::create_directories(path_ + "/samples", error);
+  require(!error, Exit::io, "cannot make the run folder '{}': {}", path_, error.message());
+  fs::create_directories(checkpoints(), error);
+  require(!error, Exit::io, "cannot make the run folder '{}': {}", checkpoints(), error.message());
+}
+
+void RunFolder::save_options(const Run& run) const {
+  write_file(options(), "# Resolved options of this run; `saddle train` takes this file as a recipe.\n" + run.table.toml());
+}
+
+void RunFolder::open_log(int64_t step) {
+  std::string kept;
+  if (std::ifstream in(log_file()); in)
+    for (std::string line; std::getline(in, line);) {
+      const json entry = json::parse(line, nullptr, false);
+      if (!entry.is_discarded() && entry.value("step", int64_t{0}) <= step) kept += line + "\n";
+    }
+  write_file(log_file(), kept);
+  log_.open(log_file(), std::ios::app);
+}
+
+void RunFolder::log(const json& line) {
+  log_ << line.dump() << std::endl;
+  require(log_.good(), Exit::io, "cannot write '{}': is the disk full?", log_file());
+}
+
+std::string RunFolder::sample(int64_t step) const { return fmt::format("{}/samples/step-{:06}.png", path_, step); }
+
+json about(const Run& run, const Schema& schema, const std::string& fingerprint) {
+  json options = json::object();
+  for (const auto& option : run.table.options()) options[option.key] = text_of(option);
+  return {{"options", options}, {"schema", to_json(schema)}, {"data", fingerprint}, {"versions", versions()}};
+}
+
+void require_same_run(const Checkpoint& checkpoint, const json& now) {
+  static const std::set<std::string> harmless = {"data", "steps", "device", "threads", "loader.threads", "tick.every", "sample.every",
+                                                 "checkpoint.every", "checkpoint.keep"};
+  const json &was = checkpoint.about.at("options"), &is = now.at("options");
+  std::string difference;
+  for (const auto& [key, value] : is.items())
+    if (!harmless.contains(key) && was.value(key, json()) != value)
+      difference += fmt::format("\n  {}: {} in the checkpoint, {} now", key, was.contains(key) ? was[key].get<std::string>() : "absent",
+                                value.get<std::string>());
+  require(difference.empty(), Exit::usage, "cannot resume '{}': its options differ:{}\nresume with the recipe the run was started "
+          "with, or start a new run in another --out", checkpoint.folder, difference);
+  require(checkpoint.about.at("data") == now.at("data"), Exit::usage, "cannot resume '{}': it was trained on another data set "
+          "(fingerprint {}, found {}): pass the original --data, or start a new run", checkpoint.folder,
+          checkpoint.about.at("data").get<std::string>(), now.at("data").get<std::string>());
+}
+
+}  // namespace saddle

@@ -1,0 +1,41 @@
+// The folder of a run: options.toml, log.jsonl, samples/, checkpoints/.
+#pragma once
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "dist/checkpoint.h"
+#include "launch/train_options.h"
+
+namespace saddle {
+
+class RunFolder {
+ public:
+  explicit RunFolder(std::string path) : path_(std::move(path)) {}
+
+  // On one rank. Makes the folder. Exit::io if it is not writable; Exit::usage if it holds a run and `resume` is false.
+  void create(bool resume) const;
+  void save_options(const Run& run) const;
+  // On one rank. Opens log.jsonl for appending, without the lines after `step` that a killed run left.
+  void open_log(int64_t step);
+  void log(const nlohmann::json& line);
+
+  const std::string& path() const { return path_; }
+  std::string options() const { return path_ + "/options.toml"; }
+  std::string log_file() const { return path_ + "/log.jsonl"; }
+  std::string checkpoints() const { return path_ + "/checkpoints"; }
+  std::string sample(int64_t step) const;
+
+ private:
+  std::string path_;
+  std::ofstream log_;
+};
+
+// What a checkpoint says of its run.
+nlohmann::json about(const Run& run, const Schema& schema, const std::string& fingerprint);
+// Exit::usage, printing the difference, if `run` or its data are not what the checkpoint was made with; lengths and intervals may
+// change.
+void require_same_run(const Checkpoint& checkpoint, const nlohmann::json& now);
+
+}  // namespace saddle

@@ -1,0 +1,204 @@
+// saddle train: resolves options, makes or resumes a run, and drives the trainer with its ticks, pictures and checkpoints.
+#include <ATen/Parallel.h>
+#include <sched.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+
+#include "data/picture.h"
+#include "dist/error.h"
+#include "dist/file.h"
+#include "dist/log.h"
+#include "launch/commands.h"
+#include "launch/preview.h"
+#include "launch/progress.h"
+#include "launch/run_folder.h"
+#include "launch/trainer.h"
+
+namespace saddle {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using nlohmann::json;
+
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+struct TrainFlags {
+  std::string recipe, data, out;
+  std::vector<std::string> sets;
+  int64_t steps = 0;
+  bool resume = false, dry_run = false;
+};
+
+int allowed_cores() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+// Ranks bound to cores of their own use all of those; unbound ranks share the host's.
+void share_cores(const Comm& comm, int64_t threads) {
+  const int cores = allowed_cores();
+  const bool bound = cores < static_cast<int>(std::thread::hardware_concurrency());
+  const int64_t fair = bound ? cores : std::max(1, cores / comm.local_size());
+  at::set_num_threads(static_cast<int>(threads > 0 ? threads : fair));
+  if (threads > fair)
+    log::warn("{} threads a rank, but only {} cores for each: expect it to be slow; with OpenMPI, --bind-to none frees the cores",
+              threads, fair);
+}
+
+void resolve(Run& run, const TrainFlags& flags) {
+  std::vector<std::string> sets = flags.sets;
+  if (flags.steps > 0) sets.push_back(fmt::format("steps={}", flags.steps));
+  if (!flags.data.empty()) sets.push_back("data=" + std::filesystem::absolute(flags.data).lexically_normal().string());
+  const bool same = flags.recipe.empty();
+  require(!same || flags.resume, Exit::usage, "name a recipe: `saddle train RECIPE --data DIR --out RUN`; `saddle list recipes` names them");
+  const std::string saved = RunFolder(flags.out).options();
+  require(!same || std::filesystem::exists(saved), Exit::usage, "nothing to resume: '{}' is not there; name a recipe to start", saved);
+  if (same) run.resolve(read_file(saved), saved, sets);
+  else run.resolve(find_recipe(flags.recipe), fmt::format("recipe '{}'", flags.recipe), sets);
+}
+
+// One training run, from its folder's making to its last checkpoint.
+class Session {
+ public:
+  Session(Run& run, RunFolder& folder, Trainer& trainer, std::shared_ptr<Dataset> data, json about)
+      : run_(run), folder_(folder), trainer_(trainer), data_(std::move(data)), about_(std::move(about)) {}
+
+  void loop() {
+    const TrainOptions& o = run_.options;
+    Progress progress(trainer_.steps(), o.steps);
+    tick_start_ = Clock::now();
+    while (trainer_.steps() < o.steps) {
+      trainer_.step();
+      const int64_t step = trainer_.steps();
+      const bool last = step == o.steps;
+      const bool save = last || (o.checkpoint_every > 0 && step % o.checkpoint_every == 0);
+      // A checkpoint ends a tick, so that a resumed run logs what an unbroken one does.
+      if (save || step % o.tick_every == 0) tick(progress);
+      if (last || (o.sample_every > 0 && step % o.sample_every == 0)) outside_tick([&] { picture(); });
+      if (save) outside_tick([&] { checkpoint(); });
+    }
+    if (trainer_.comm().rank() == 0) progress.done();
+  }
+
+ private:
+  void tick(Progress& progress) {
+    const int64_t step = trainer_.steps(), steps = step - tick_step_;
+    const double seconds = since(tick_start_);
+    const double rate = static_cast<double>(steps * run_.options.batch) / seconds;
+    const std::vector<Moments> stats = trainer_.stats().tick(trainer_.comm());
+    const double waited = trainer_.loader().waited();
+    if (trainer_.comm().rank() == 0) {
+      json line = {{"step", step}, {"images", step * run_.options.batch}, {"images_per_second", rate},
+                   {"data_wait", (waited - waited_) / seconds}};
+      for (const Moments& m : stats) line[m.name] = m.mean;
+      folder_.log(line);
+      progress.tick(step, rate, stats);
+    }
+    for (const Moments& m : stats)
+      require(std::isfinite(m.mean), Exit::diverged, "{} is {} at step {}: the training has diverged; lower a learning rate, or resume "
+              "from '{}' with another seed", m.name, m.mean, step, folder_.checkpoints());
+    waited_ = waited;
+    tick_step_ = step;
+    tick_start_ = Clock::now();
+  }
+
+  template <class Work>
+  void outside_tick(Work work) {
+    const auto start = Clock::now();
+    work();
+    tick_start_ += Clock::now() - start;
+  }
+
+  void picture() {
+    trainer_.comm().together([&] {
+      if (trainer_.comm().rank() != 0) return;
+      const bool points = data_->schema().fields.front().shape.size() != 3;
+      const Drawing drawing{.count = points ? 2500 : 64, .seed = static_cast<uint64_t>(run_.options.seed)};
+      write_png(folder_.sample(trainer_.steps()), preview(trainer_.system(), drawing, data_.get()));
+    });
+  }
+
+  void checkpoint() {
+    save_checkpoint(trainer_.comm(), folder_.checkpoints(),
+                    {.step = trainer_.steps(), .state = collect([&](StateVisitor& v) { trainer_.visit(v); }), .about = about_, .folder = {}},
+                    run_.options.checkpoint_keep);
+  }
+
+  Run& run_;
+  RunFolder& folder_;
+  Trainer& trainer_;
+  std::shared_ptr<Dataset> data_;
+  json about_;
+  int64_t tick_step_ = trainer_.steps();
+  double waited_ = 0;
+  Clock::time_point tick_start_;
+};
+
+int train(World& world, const TrainFlags& flags) {
+  const Comm host = world.comm("cpu");
+  Run run;
+  RunFolder folder(flags.out);
+  std::shared_ptr<Dataset> data;
+  host.together([&] { resolve(run, flags); });
+  if (flags.dry_run) {
+    if (host.rank() == 0) std::cout << (flags.out.empty() ? run.table.help() : run.table.toml());
+    return 0;
+  }
+  host.together([&] {
+    require(!run.options.data.empty(), Exit::usage, "no data: pass --data DIR, a folder made by `saddle pack`");
+    require(!flags.out.empty(), Exit::usage, "no run folder: pass --out RUN");
+    data = open_shards(run.options.data);
+  });
+  const Comm comm = run.options.device == "cpu" ? host : world.comm(run.options.device);
+  share_cores(comm, run.options.threads);
+  host.together([&] {
+    if (host.rank() == 0) folder.create(flags.resume);
+  });
+  const json facts = about(run, data->schema(), data->fingerprint());
+  std::optional<Checkpoint> checkpoint;
+  if (flags.resume) checkpoint = load_checkpoint(host, folder.checkpoints());
+  host.together([&] {
+    if (checkpoint) require_same_run(*checkpoint, facts);
+  });
+
+  std::unique_ptr<Trainer> trainer;
+  host.together([&] { trainer = std::make_unique<Trainer>(run, comm, data); });
+  host.together([&] {
+    if (checkpoint) restore([&](StateVisitor& v) { trainer->visit(v); }, checkpoint->state);
+    if (host.rank() != 0) return;
+    folder.save_options(run);
+    folder.open_log(trainer->steps());
+  });
+  if (checkpoint) log::info("resuming '{}' at step {}", flags.out, trainer->steps());
+  log::info("{} on {} of {} samples ({}); {} rank{} on {}, batch {}, {}", run.options.system, run.options.data, data->size(),
+            describe(data->schema()), comm.size(), comm.size() == 1 ? "" : "s", comm.device().str(), run.options.batch,
+            trainer->system().summary());
+  if (trainer->steps() >= run.options.steps) {
+    log::info("already at step {} of {}: nothing to do; --steps N goes on", trainer->steps(), run.options.steps);
+    return 0;
+  }
+  Session(run, folder, *trainer, data, facts).loop();
+  log::info("done: {}, samples in {}", folder.path(), folder.sample(run.options.steps));
+  return 0;
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Command& chosen) {
+  auto flags = std::make_shared<TrainFlags>();
+  CLI::App* sub = app.add_subcommand("train", "Train a GAN; under mpirun or srun on as many ranks as those start");
+  sub->add_option("recipe", flags->recipe, "Recipe: a TOML file or a built-in name (`saddle list recipes`); may be left out with --resume");
+  sub->add_option("--data", flags->data, "Data set: a folder made by `saddle pack`");
+  sub->add_option("--out", flags->out, "Run folder, made if missing: options.toml, log.jsonl, samples/, checkpoints/");
+  sub->add_option("--set", flags->sets, "key=value, overriding the recipe; repeatable. --dry-run lists the keys")->take_all();
+  sub->add_option("--steps", flags->steps, "Length of the training in generator steps (default: the recipe's)")->check(CLI::PositiveNumber);
+  sub->add_flag("--resume", flags->resume, "Go on from the newest whole checkpoint in --out, or start if there is none");
+  sub->add_flag("--dry-run", flags->dry_run, "Print the resolved options and stop; with --out as TOML, else explained");
+  sub->callback([flags, &chosen] { chosen = [flags](World& world) { return train(world, *flags); }; });
+}
+
+}  // namespace saddle

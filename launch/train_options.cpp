@@ -1,0 +1,70 @@
+#include "launch/train_options.h"
+
+#include <filesystem>
+
+#include "dist/error.h"
+#include "dist/file.h"
+
+namespace saddle {
+namespace {
+
+void describe(OptionTable& table, TrainOptions& o) {
+  table.add("system", o.system, "the GAN; see `saddle list systems`");
+  table.add("data", o.data, "folder made by `saddle pack`");
+  table.add("batch", o.batch, "samples a step over all ranks", {1, 1 << 20, "samples"});
+  table.add("seed", o.seed, "of weights, order, latents: all that is random", {0, 1e15});
+  table.add("steps", o.steps, "length of the training, in steps of the generator", {1, 1e12, "steps"});
+  table.add("precision", o.precision, "of weights and arithmetic", {"float32", "float64"});
+  table.add("device", o.device, "auto: CUDA if every rank has a GPU", {"auto", "cpu", "cuda"});
+  table.add("threads", o.threads, "compute threads a rank; 0: its share of the cores", {0, 4096});
+  table.add("loader.threads", o.loader_threads, "threads that read data, a rank", {1, 256});
+  table.add("tick.every", o.tick_every, "a line of progress and of log.jsonl", {1, 1e9, "steps"});
+  table.add("sample.every", o.sample_every, "a picture in samples/; 0: only at the end", {0, 1e9, "steps"});
+  table.add("checkpoint.every", o.checkpoint_every, "a checkpoint; 0: only at the end", {0, 1e9, "steps"});
+  table.add("checkpoint.keep", o.checkpoint_keep, "newest checkpoints kept", {1, 1e6, "checkpoints"});
+}
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+std::string chosen_system(const Pairs& pairs, const std::string& where) {
+  for (const auto& [key, value] : pairs)
+    if (key == "system") return value;
+  fail(Exit::usage, "{} names no system: add a line such as system = \"dcgan\"", where);
+}
+
+Pairs split(const std::vector<std::string>& sets) {
+  Pairs pairs;
+  for (const std::string& text : sets) {
+    const size_t equals = text.find('=');
+    require(equals != std::string::npos && equals > 0, Exit::usage, "--set expects key=value, found '{}'", text);
+    pairs.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return pairs;
+}
+
+}  // namespace
+
+void Run::resolve(const std::string& document, const std::string& where, const std::vector<std::string>& sets) {
+  const Pairs recipe = parse_toml(document, where), flags = split(sets);
+  for (const auto& [key, value] : flags)
+    require(key != "system", Exit::usage, "--set system=...: the system is the recipe's: train another recipe (`saddle list recipes`)");
+  describe(table, options);
+  build = system_entry(chosen_system(recipe, where)).open(table);
+  for (const auto& [key, value] : recipe) table.set(key, value, where);
+  for (const auto& [key, value] : flags) table.set(key, value, "--set");
+}
+
+torch::ScalarType Run::dtype() const { return options.precision == "float64" ? torch::kDouble : torch::kFloat; }
+
+std::string find_recipe(const std::string& name_or_path) {
+  if (std::filesystem::is_regular_file(name_or_path)) return read_file(name_or_path);
+  std::vector<std::string> names;
+  for (const Recipe& recipe : recipes()) {
+    if (recipe.name == name_or_path) return recipe.text;
+    names.push_back(recipe.name);
+  }
+  fail(Exit::usage, "no recipe '{}': it is neither a file nor a built-in one; did you mean '{}'? `saddle list recipes` names them",
+       name_or_path, nearest(name_or_path, names));
+}
+
+}  // namespace saddle

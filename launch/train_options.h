@@ -1,0 +1,50 @@
+// What a training run is told: the common keys, and those of its system, resolved from defaults, recipe and flags.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "models/system.h"
+
+namespace saddle {
+
+struct TrainOptions {
+  std::string system;
+  std::string data;
+  int64_t batch = 64;
+  int64_t seed = 0;
+  int64_t steps = 1000;
+  std::string precision = "float32";
+  std::string device = "auto";
+  int64_t threads = 0;
+  int64_t loader_threads = 1;
+  int64_t tick_every = 20;
+  int64_t sample_every = 500;
+  int64_t checkpoint_every = 500;
+  int64_t checkpoint_keep = 3;
+};
+
+// A resolved run. The table points into the rest: not to be copied or moved.
+struct Run {
+  TrainOptions options;
+  OptionTable table;
+  std::function<System(const Schema&, Context)> build;
+
+  Run() = default;
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+  // Resolves defaults < `document` (a recipe or options.toml; `where` names it) < `sets` ("key=value", from --set).
+  void resolve(const std::string& document, const std::string& where, const std::vector<std::string>& sets);
+  torch::ScalarType dtype() const;
+};
+
+struct Recipe {
+  std::string name, about, text;  // `about` is its first comment
+};
+// The recipes of launch/recipes, built into the program.
+const std::vector<Recipe>& recipes();
+// The text of the recipe at a path or with a built-in name. Exit::usage names the nearest recipe.
+std::string find_recipe(const std::string& name_or_path);
+
+}  // namespace saddle

@@ -1,0 +1,61 @@
+#include "models/blocks/layers.h"
+
+#include <ATen/ops/instance_norm.h>
+
+#include <cmath>
+
+namespace saddle {
+namespace {
+
+torch::Tensor draw(Maker& make, at::IntArrayRef shape, int64_t fan_in, const LayerOptions& options) {
+  if (options.stddev) return make.normal(shape, 0, *options.stddev);
+  return make.uniform(shape, 1 / std::sqrt(static_cast<double>(fan_in)));
+}
+
+torch::Tensor draw_bias(Maker& make, int64_t out, int64_t fan_in, const LayerOptions& options) {
+  if (options.stddev) return torch::zeros({out}, torch::kFloat);
+  return make.uniform({out}, 1 / std::sqrt(static_cast<double>(fan_in)));
+}
+
+}  // namespace
+
+Linear::Linear(Maker& make, int64_t in, int64_t out, LayerOptions options) {
+  weight = parameter("weight", draw(make, {out, in}, in, options));
+  if (options.bias) bias = parameter("bias", draw_bias(make, out, in, options));
+}
+
+Conv2d::Conv2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options) : kernel_(kernel) {
+  const int64_t fan_in = in * kernel.size * kernel.size;
+  weight = parameter("weight", draw(make, {out, in, kernel.size, kernel.size}, fan_in, options));
+  if (options.bias) bias = parameter("bias", draw_bias(make, out, fan_in, options));
+}
+
+torch::Tensor Conv2d::forward(const torch::Tensor& x) const {
+  return torch::conv2d(x, weight, bias, kernel_.stride, kernel_.padding);
+}
+
+ConvTranspose2d::ConvTranspose2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options)
+    : kernel_(kernel) {
+  const int64_t fan_in = out * kernel.size * kernel.size;  // PyTorch counts the second dimension
+  weight = parameter("weight", draw(make, {in, out, kernel.size, kernel.size}, fan_in, options));
+  if (options.bias) bias = parameter("bias", draw_bias(make, out, fan_in, options));
+}
+
+torch::Tensor ConvTranspose2d::forward(const torch::Tensor& x) const {
+  return torch::conv_transpose2d(x, weight, bias, kernel_.stride, kernel_.padding);
+}
+
+Embedding::Embedding(Maker& make, int64_t classes, int64_t features) {
+  weight = parameter("weight", make.normal({classes, features}, 0, 1));
+}
+
+InstanceNorm::InstanceNorm(Maker&, int64_t channels) {
+  weight = parameter("weight", torch::ones({channels}, torch::kFloat));
+  bias = parameter("bias", torch::zeros({channels}, torch::kFloat));
+}
+
+torch::Tensor InstanceNorm::forward(const torch::Tensor& x) const {
+  return torch::instance_norm(x, weight, bias, {}, {}, /*use_input_stats=*/true, 0, 1e-5, false);
+}
+
+}  // namespace saddle

@@ -1,0 +1,64 @@
+// The plain layers. Weights start as PyTorch's (Kaiming-uniform, bound 1/sqrt(fan in)) unless `stddev` is given:
+// then N(0, stddev) and no other bias than 0, as DCGAN does (Radford 2016, section 4).
+#pragma once
+
+#include <optional>
+
+#include "models/module.h"
+
+namespace saddle {
+
+struct LayerOptions {
+  bool bias = true;
+  std::optional<double> stddev;
+};
+
+class Linear final : public Module {
+ public:
+  Linear(Maker& make, int64_t in, int64_t out, LayerOptions options = {});
+  torch::Tensor forward(const torch::Tensor& x) const { return torch::linear(x, weight, bias); }  // [B, in] -> [B, out]
+  torch::Tensor weight, bias;
+};
+
+// A square kernel; [B, in, H, W] -> [B, out, H', W'].
+struct Kernel {
+  int64_t size = 4, stride = 2, padding = 1;
+};
+
+class Conv2d final : public Module {
+ public:
+  Conv2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options = {});
+  torch::Tensor forward(const torch::Tensor& x) const;
+  torch::Tensor weight, bias;
+
+ private:
+  Kernel kernel_;
+};
+
+class ConvTranspose2d final : public Module {
+ public:
+  ConvTranspose2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options = {});
+  torch::Tensor forward(const torch::Tensor& x) const;
+  torch::Tensor weight, bias;
+
+ private:
+  Kernel kernel_;
+};
+
+class Embedding final : public Module {  // N(0, 1)
+ public:
+  Embedding(Maker& make, int64_t classes, int64_t features);
+  torch::Tensor forward(const torch::Tensor& labels) const { return torch::embedding(weight, labels); }
+  torch::Tensor weight;
+};
+
+// Each sample and channel normalised over its own pixels (Ulyanov 2016), with a learned scale and shift. A batch of one
+// sample is as good as any: the norm for nets whose gradient is penalised per sample.
+class InstanceNorm final : public Module {
+ public:
+  InstanceNorm(Maker& make, int64_t channels);
+  torch::Tensor forward(const torch::Tensor& x) const;
+  torch::Tensor weight, bias;
+};
+
+}  // namespace saddle

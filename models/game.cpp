@@ -1,0 +1,81 @@
+#include "models/game.h"
+
+#include "dist/error.h"
+
+namespace saddle {
+namespace {
+
+std::string main_field(const Schema& data) {
+  for (const char* name : {"image", "x"})
+    if (data.has(name)) return name;
+  return data.fields.at(0).name;
+}
+
+int64_t label_classes(const Schema& data) {
+  require(data.has("label"), Exit::data, "a conditional system needs data with labels, this has {}: pack a folder with one "
+          "sub-folder a class, or IDX with labels", describe(data));
+  return data["label"].classes;
+}
+
+void describe(OptionTable& table, const std::string& prefix, NetOptions& net, const std::vector<std::string>& norms) {
+  table.add(prefix + ".width", net.width, "channels at full resolution, or hidden units", {1, 65536});
+  table.add(prefix + ".depth", net.depth, "halvings of an image, or hidden layers; 0: by the data", {0, 64});
+  if (!norms.empty()) table.add(prefix + ".norm", net.norm, "norm between convolutions", norms);
+}
+
+}  // namespace
+
+void describe(OptionTable& table, GameOptions& options, const std::vector<std::string>& d_norms) {
+  table.add("latent", options.latent, "size of z ~ N(0, I)", {1, 65536});
+  table.add("ema", options.average, "decay of the averaged generator that samples are drawn from", {0, 0.999999});
+  describe(table, "g", options.g, d_norms.empty() ? d_norms : std::vector<std::string>{"none", "batch", "instance"});
+  describe(table, "d", options.d, d_norms);
+}
+
+void describe(OptionTable& table, AdamGameOptions& options, const std::vector<std::string>& d_norms) {
+  describe(table, static_cast<GameOptions&>(options), d_norms);
+  describe(table, "g", options.g_adam);
+  describe(table, "d", options.d_adam);
+}
+
+Game make_game(System& system, const GameOptions& options, const Schema& data, const GameNets& nets) {
+  const int64_t classes = nets.conditional ? label_classes(data) : 0;
+  const std::string field = main_field(data);
+  const NetShape shape{.field = data[field], .latent = options.latent, .classes = classes};
+  system.classes = classes;
+  return {.g = system.net("G", [=](Maker& make) { return nets.g(make, shape, options.g); }),
+          .d = system.net("D", [=](Maker& make) { return nets.d(make, shape, options.d); }),
+          .field = field,
+          .latent = options.latent,
+          .classes = classes};
+}
+
+void sample_from(System& system, Game& game, Player& g, double average) {
+  system.average(game.g, g, average);
+  system.sample = [game](Sampling& s) {
+    Batch samples{{game.field, s.run(game.g, s.latent(game.latent))}};
+    if (game.classes > 0) samples.set("label", s.y);
+    return samples;
+  };
+}
+
+System alternating_game(const AdamGameOptions& options, const Schema& data, Context context, const AdversarialLoss& loss,
+                        const GameNets& nets) {
+  System system(std::move(context));
+  Game game = make_game(system, options, data, nets);
+  Player& g = system.player("g", {game.g}, options.g_adam);
+  Player& d = system.player("d", {game.d}, options.d_adam);
+  sample_from(system, game, g, options.average);
+  system.phase({.name = "D", .player = &d, .loss = [=](Step& step) {
+                  const torch::Tensor y = game.labels(step);
+                  const torch::Tensor fake = game.fake(step, y);
+                  return loss.d(game.d(game.real(step), game.real_labels(step)), game.d(fake, y));
+                }});
+  system.phase({.name = "G", .player = &g, .loss = [=](Step& step) {
+                  const torch::Tensor y = game.labels(step);
+                  return loss.g(game.d(game.fake(step, y), y));
+                }});
+  return system;
+}
+
+}  // namespace saddle

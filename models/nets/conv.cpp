@@ -1,0 +1,155 @@
+#include "dist/error.h"
+#include "models/blocks/batch_norm.h"
+#include "models/blocks/layers.h"
+#include "models/nets/nets.h"
+
+namespace saddle {
+namespace {
+
+constexpr double kStddev = 0.02;  // of initial weights (Radford 2016, section 4)
+
+// How often H and W are halved, and what is left.
+struct Ladder {
+  int64_t depth, height, width;
+};
+
+Ladder ladder(const Field& image, int64_t depth) {
+  require(image.shape.size() == 3, Exit::data, "a convolutional net needs an image [C, H, W], field '{}' is {}: use a system "
+          "with multilayer perceptrons (gan-ns, wgan-gp)", image.name, c10::str(image.shape));
+  int64_t height = image.shape[1], width = image.shape[2], halved = 0;
+  const auto more = [&] { return depth > 0 ? halved < depth : std::min(height, width) >= 8; };
+  for (; more(); ++halved, height /= 2, width /= 2)
+    require(height % 2 == 0 && width % 2 == 0 && std::min(height, width) >= 4, Exit::data,
+            "images of {}x{} cannot be halved {} times: pack them with --size, for instance {}x{}, or set g.depth and "
+            "d.depth", image.shape[1], image.shape[2], depth > 0 ? depth : halved + 1, 32, 32);
+  require(halved > 0, Exit::data, "images of {}x{} are too small for a convolutional net: pack them with --size 16x16 or more",
+          image.shape[1], image.shape[2]);
+  return {halved, height, width};
+}
+
+Norm norm_of(const std::string& name) {
+  return name == "batch" ? Norm::batch : name == "instance" ? Norm::instance : Norm::none;
+}
+
+// The norm after a convolution, or nothing.
+class Normalised final : public Module {
+ public:
+  Normalised(Maker& make, int64_t channels, Norm norm) {
+    if (norm == Norm::batch) batch_ = child("batch", std::make_shared<BatchNorm>(make, channels, kStddev));
+    if (norm == Norm::instance) instance_ = child("instance", std::make_shared<InstanceNorm>(make, channels));
+  }
+  torch::Tensor forward(const torch::Tensor& x) const {
+    return batch_ ? batch_->forward(x) : instance_ ? instance_->forward(x) : x;
+  }
+
+ private:
+  std::shared_ptr<BatchNorm> batch_;
+  std::shared_ptr<InstanceNorm> instance_;
+};
+
+template <class Convolution>
+struct Stage {
+  std::shared_ptr<Convolution> convolution;
+  std::shared_ptr<Normalised> norm;
+};
+
+class ConvGenerator final : public Network {
+ public:
+  ConvGenerator(Maker& make, const NetShape& shape, const NetOptions& options) {
+    const Ladder steps = ladder(shape.field, options.depth);
+    const Norm norm = norm_of(options.norm);
+    int64_t channels = options.width << (steps.depth - 1), in = shape.latent;
+    if (shape.classes > 0) {
+      embed_ = child("embed", std::make_shared<Embedding>(make, shape.classes, shape.embedding));
+      in += shape.embedding;
+    }
+    base_ = {-1, channels, steps.height, steps.width};
+    const LayerOptions hidden{.bias = norm == Norm::none, .stddev = kStddev};
+    // A dense layer to H/2^k x W/2^k is the first transposed convolution of the paper.
+    project_ = child("project", std::make_shared<Linear>(make, in, channels * steps.height * steps.width, hidden));
+    first_ = child("norm", std::make_shared<Normalised>(make, channels, norm));
+    for (int64_t i = 0; i < steps.depth; ++i, channels /= 2) {
+      const bool last = i + 1 == steps.depth;
+      const int64_t out = last ? shape.field.shape[0] : channels / 2;
+      const std::string name = fmt::format("up{}", i);
+      stages_.push_back({child(name, std::make_shared<ConvTranspose2d>(make, channels, out, Kernel{},
+                                                                       last ? LayerOptions{.stddev = kStddev} : hidden)),
+                         child(name + "_norm", std::make_shared<Normalised>(make, out, last ? Norm::none : norm))});
+    }
+  }
+
+  torch::Tensor forward(const torch::Tensor& z, const torch::Tensor& y) override {
+    torch::Tensor x = embed_ ? torch::cat({z, embed_->forward(y)}, 1) : z;
+    x = torch::relu(first_->forward(project_->forward(x).view(base_)));
+    for (size_t i = 0; i < stages_.size(); ++i) {
+      x = stages_[i].norm->forward(stages_[i].convolution->forward(x));
+      x = i + 1 < stages_.size() ? torch::relu(x) : torch::tanh(x);
+    }
+    return x;
+  }
+
+ private:
+  std::vector<int64_t> base_;
+  std::shared_ptr<Embedding> embed_;
+  std::shared_ptr<Linear> project_;
+  std::shared_ptr<Normalised> first_;
+  std::vector<Stage<ConvTranspose2d>> stages_;
+};
+
+class ConvDiscriminator final : public Network {
+ public:
+  ConvDiscriminator(Maker& make, const NetShape& shape, const NetOptions& options) {
+    const Ladder steps = ladder(shape.field, options.depth);
+    const Norm norm = norm_of(options.norm);
+    int64_t in = shape.field.shape[0], out = options.width;
+    if (shape.classes > 0) {
+      embed_ = child("embed", std::make_shared<Embedding>(make, shape.classes, shape.embedding));
+      in += shape.embedding;
+    }
+    for (int64_t i = 0; i < steps.depth; ++i, in = out, out *= 2) {
+      const Norm here = i == 0 ? Norm::none : norm;
+      const std::string name = fmt::format("down{}", i);
+      const LayerOptions layer{.bias = here == Norm::none, .stddev = kStddev};
+      stages_.push_back({child(name, std::make_shared<Conv2d>(make, in, out, Kernel{}, layer)),
+                         child(name + "_norm", std::make_shared<Normalised>(make, out, here))});
+    }
+    judge_ = child("judge", std::make_shared<Linear>(make, in * steps.height * steps.width, 1, LayerOptions{.stddev = kStddev}));
+  }
+
+  torch::Tensor forward(const torch::Tensor& image, const torch::Tensor& y) override {
+    torch::Tensor x = image;
+    if (embed_) {
+      const torch::Tensor maps = embed_->forward(y).unsqueeze(-1).unsqueeze(-1);
+      x = torch::cat({x, maps.expand({-1, -1, x.size(2), x.size(3)})}, 1);
+    }
+    for (const auto& stage : stages_) x = torch::leaky_relu(stage.norm->forward(stage.convolution->forward(x)), 0.2);
+    return judge_->forward(x.flatten(1));
+  }
+
+ private:
+  std::shared_ptr<Embedding> embed_;
+  std::vector<Stage<Conv2d>> stages_;
+  std::shared_ptr<Linear> judge_;
+};
+
+bool is_image(const NetShape& shape) { return shape.field.shape.size() == 3; }
+
+}  // namespace
+
+std::shared_ptr<Network> conv_generator(Maker& make, const NetShape& shape, const NetOptions& options) {
+  return std::make_shared<ConvGenerator>(make, shape, options);
+}
+
+std::shared_ptr<Network> conv_discriminator(Maker& make, const NetShape& shape, const NetOptions& options) {
+  return std::make_shared<ConvDiscriminator>(make, shape, options);
+}
+
+std::shared_ptr<Network> generator_for(Maker& make, const NetShape& shape, const NetOptions& options) {
+  return (is_image(shape) ? conv_generator : mlp_generator)(make, shape, options);
+}
+
+std::shared_ptr<Network> discriminator_for(Maker& make, const NetShape& shape, const NetOptions& options) {
+  return (is_image(shape) ? conv_discriminator : mlp_discriminator)(make, shape, options);
+}
+
+}  // namespace saddle

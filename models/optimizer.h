@@ -1,0 +1,37 @@
+// Optimizers on one flat vector: one fused call a step, whatever the number of layers.
+#pragma once
+
+#include <memory>
+
+#include "dist/state.h"
+#include "models/options.h"
+
+namespace saddle {
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  virtual void step(torch::Tensor& weights, const torch::Tensor& gradients) = 0;  // both [P]
+  virtual void visit(StateVisitor& visitor) = 0;
+};
+
+struct AdamOptions {  // Kingma and Ba 2015, algorithm 1
+  double lr = 2e-4;
+  double beta1 = 0.5;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+};
+
+struct RmsPropOptions {  // Tieleman and Hinton 2012, as PyTorch has it: eps outside the root
+  double lr = 5e-5;
+  double alpha = 0.99;
+  double eps = 1e-8;
+};
+
+void describe(OptionTable& table, const std::string& prefix, AdamOptions& options);
+void describe(OptionTable& table, const std::string& prefix, RmsPropOptions& options);
+// Moments like `weights`, zero.
+std::unique_ptr<Optimizer> make_optimizer(const AdamOptions& options, const torch::Tensor& weights);
+std::unique_ptr<Optimizer> make_optimizer(const RmsPropOptions& options, const torch::Tensor& weights);
+
+}  // namespace saddle

@@ -1,0 +1,163 @@
+#include "models/options.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "dist/error.h"
+
+namespace saddle {
+namespace {
+
+template <class... F>
+struct Overload : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overload(F...) -> Overload<F...>;
+
+std::string number_text(double value) {
+  std::string text = fmt::format("{}", value);
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";  // TOML tells 1 from 1.0
+  return text;
+}
+
+std::string range_text(const Limits& limits) {
+  if (std::isinf(limits.low) && std::isinf(limits.high)) return "";
+  if (std::isinf(limits.high)) return fmt::format("at least {}", limits.low);
+  return fmt::format("{} to {}", limits.low, limits.high);
+}
+
+int edit_distance(const std::string& a, const std::string& b) {
+  std::vector<int> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = static_cast<int>(j);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    int diagonal = row[0];
+    row[0] = static_cast<int>(i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const int keep = std::exchange(diagonal, row[j]) + (a[i - 1] != b[j - 1]);
+      row[j] = std::min({keep, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+template <class T>
+T parsed(const OptionTable::Option& option, const std::string& text, const std::string& where, const char* kind) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  require(error == std::errc() && end == text.data() + text.size(), Exit::usage, "{}: '{}' expects {}, found '{}'", where,
+          option.key, kind, text);
+  require(value >= option.limits.low && value <= option.limits.high, Exit::usage, "{}: '{}' is {}{}{}, found {}", where,
+          option.key, range_text(option.limits), option.limits.unit.empty() ? "" : " ", option.limits.unit, text);
+  return value;
+}
+
+bool parsed_bool(const OptionTable::Option& option, const std::string& text, const std::string& where) {
+  require(text == "true" || text == "false", Exit::usage, "{}: '{}' is true or false, found '{}'", where, option.key, text);
+  return text == "true";
+}
+
+std::string chosen(const OptionTable::Option& option, const std::string& text, const std::string& where) {
+  const auto& choices = option.choices;
+  require(choices.empty() || std::find(choices.begin(), choices.end(), text) != choices.end(), Exit::usage,
+          "{}: '{}' is one of {}, found '{}'{}", where, option.key, fmt::join(choices, ", "), text,
+          choices.empty() ? "" : fmt::format(": did you mean '{}'?", nearest(text, choices)));
+  return text;
+}
+
+void flatten(const toml::table& table, const std::string& prefix, std::vector<std::pair<std::string, std::string>>& into) {
+  for (const auto& [name, node] : table) {
+    const std::string key = prefix + std::string(name.str());
+    if (const auto* inner = node.as_table()) flatten(*inner, key + ".", into);
+    else if (const auto* text = node.as_string()) into.emplace_back(key, text->get());
+    else if (const auto* whole = node.as_integer()) into.emplace_back(key, std::to_string(whole->get()));
+    else if (const auto* real = node.as_floating_point()) into.emplace_back(key, fmt::format("{}", real->get()));
+    else if (const auto* yes = node.as_boolean()) into.emplace_back(key, yes->get() ? "true" : "false");
+    else fail(Exit::usage, "'{}' is neither text, number nor true/false", key);
+  }
+}
+
+}  // namespace
+
+void OptionTable::add(const std::string& key, int64_t& value, const std::string& help, Limits limits) {
+  options_.push_back({key, &value, help, limits, {}});
+}
+void OptionTable::add(const std::string& key, double& value, const std::string& help, Limits limits) {
+  options_.push_back({key, &value, help, limits, {}});
+}
+void OptionTable::add(const std::string& key, bool& value, const std::string& help) {
+  options_.push_back({key, &value, help, {}, {}});
+}
+void OptionTable::add(const std::string& key, std::string& value, const std::string& help, std::vector<std::string> choices) {
+  options_.push_back({key, &value, help, {}, std::move(choices)});
+}
+
+bool OptionTable::has(const std::string& key) const {
+  return std::any_of(options_.begin(), options_.end(), [&](const Option& o) { return o.key == key; });
+}
+
+OptionTable::Option& OptionTable::find(const std::string& key, const std::string& where) {
+  std::vector<std::string> keys;
+  for (Option& option : options_) {
+    if (option.key == key) return option;
+    keys.push_back(option.key);
+  }
+  fail(Exit::usage, "{}: unknown key '{}': did you mean '{}'? `saddle train RECIPE --dry-run` lists the keys of a system",
+       where, key, nearest(key, keys));
+}
+
+void OptionTable::set(const std::string& key, const std::string& text, const std::string& where) {
+  Option& option = find(key, where);
+  std::visit(Overload{[&](int64_t* value) { *value = parsed<int64_t>(option, text, where, "a whole number"); },
+                      [&](double* value) { *value = parsed<double>(option, text, where, "a number"); },
+                      [&](bool* value) { *value = parsed_bool(option, text, where); },
+                      [&](std::string* value) { *value = chosen(option, text, where); }},
+             option.value);
+}
+
+std::string text_of(const OptionTable::Option& option) {
+  return std::visit(Overload{[](const int64_t* value) { return std::to_string(*value); },
+                             [](const double* value) { return number_text(*value); },
+                             [](const bool* value) { return std::string(*value ? "true" : "false"); },
+                             [](const std::string* value) {
+                               return (std::stringstream() << toml::value<std::string>(*value)).str();
+                             }},
+                    option.value);
+}
+
+std::string OptionTable::toml() const {
+  std::string text;
+  for (const Option& option : options_) text += fmt::format("{} = {}\n", option.key, text_of(option));
+  return text;
+}
+
+std::string OptionTable::help() const {
+  std::string text;
+  for (const Option& option : options_) {
+    std::string note = option.choices.empty() ? range_text(option.limits) : fmt::format("{}", fmt::join(option.choices, " | "));
+    if (!option.limits.unit.empty()) note = option.limits.unit + (note.empty() ? "" : ", ") + note;
+    text += fmt::format("{:<18} = {:<18} {}{}\n", option.key, text_of(option), option.help,
+                        note.empty() ? "" : " (" + note + ")");
+  }
+  return text;
+}
+
+std::string nearest(const std::string& word, const std::vector<std::string>& known) {
+  const auto best = std::min_element(known.begin(), known.end(), [&](const std::string& a, const std::string& b) {
+    return edit_distance(word, a) < edit_distance(word, b);
+  });
+  return best == known.end() ? "" : *best;
+}
+
+std::vector<std::pair<std::string, std::string>> parse_toml(const std::string& document, const std::string& where) try {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  flatten(toml::parse(document), "", pairs);
+  return pairs;
+} catch (const toml::parse_error& e) {
+  fail(Exit::usage, "{} line {}: {}", where, e.source().begin.line, e.description());
+}
+
+}  // namespace saddle

@@ -1,0 +1,131 @@
+#include "data/loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "data/sampler.h"
+#include "dist/error.h"
+#include "tests/data/folder.h"
+
+namespace saddle {
+namespace {
+
+std::shared_ptr<Dataset> numbers(int64_t size) {
+  Schema schema;
+  schema.fields = {
+      {.name = "x", .shape = {2}, .dtype = torch::kFloat, .class_names = {}},
+      {.name = "label", .shape = {}, .dtype = torch::kLong, .classes = size, .class_names = {}}};
+  const torch::Tensor index = torch::arange(size);
+  return in_memory(schema, {{"x", torch::stack({index, -index}, 1).to(torch::kFloat)}, {"label", index}});
+}
+
+std::vector<int64_t> labels(const Batch& batch) {
+  const torch::Tensor all = batch["label"].contiguous();
+  return {all.const_data_ptr<int64_t>(), all.const_data_ptr<int64_t>() + all.numel()};
+}
+
+std::vector<int64_t> take(Loader& loader, int batches) {
+  std::vector<int64_t> out;
+  for (int i = 0; i < batches; ++i)
+    for (int64_t label : labels(loader.next())) out.push_back(label);
+  return out;
+}
+
+// A data set whose reads take different times, or fail.
+class Awkward final : public Dataset {
+ public:
+  Awkward(int64_t size, int64_t poison) : inner_(numbers(size)), poison_(poison) {}
+  const Schema& schema() const override { return inner_->schema(); }
+  int64_t size() const override { return inner_->size(); }
+  const nlohmann::json& provenance() const override { return inner_->provenance(); }
+  std::string fingerprint() const override { return inner_->fingerprint(); }
+  Batch read(const std::vector<int64_t>& indices) const override {
+    std::this_thread::sleep_for(std::chrono::microseconds(indices.front() * 37 % 500));
+    for (int64_t index : indices) require(index != poison_, Exit::data, "sample {} is damaged", index);
+    return inner_->read(indices);
+  }
+
+ private:
+  std::shared_ptr<Dataset> inner_;
+  int64_t poison_;
+};
+
+TEST(Loader, FollowsTheShuffleAcrossEpochs) {
+  Loader loader(numbers(10), {.batch = 4, .seed = 3});
+  const auto found = take(loader, 10);
+  const Shuffle shuffle(10, 3);
+  for (int64_t i = 0; i < 40; ++i) EXPECT_EQ(found[size_t(i)], shuffle(i));
+  EXPECT_EQ(loader.batches(), 10);
+}
+
+TEST(Loader, GivesRanksTogetherWhatOneRankGets) {
+  Loader alone(numbers(50), {.batch = 8, .seed = 1});
+  const auto expected = take(alone, 9);
+  for (int size : {2, 4}) {
+    std::vector<std::unique_ptr<Loader>> ranks;
+    for (int rank = 0; rank < size; ++rank)
+      ranks.push_back(std::make_unique<Loader>(
+          numbers(50), LoaderOptions{.batch = 8, .rank = rank, .size = size, .seed = 1}));
+    std::vector<int64_t> found;
+    for (int i = 0; i < 9; ++i)
+      for (auto& rank : ranks)
+        for (int64_t label : labels(rank->next())) found.push_back(label);
+    EXPECT_EQ(found, expected) << size << " ranks";
+  }
+}
+
+TEST(Loader, DoesNotDependOnThreadsOrPrefetch) {
+  Loader plain(numbers(100), {.batch = 4});
+  const auto expected = take(plain, 60);
+  for (int threads : {1, 3, 8})
+    for (int prefetch : {1, 2, 9}) {
+      Loader loader(std::make_shared<Awkward>(100, -1),
+                    {.batch = 4, .threads = threads, .prefetch = prefetch});
+      EXPECT_EQ(take(loader, 60), expected) << threads << " threads, prefetch " << prefetch;
+    }
+}
+
+TEST(Loader, ResumesInTheMiddleOfAnEpoch) {
+  Loader first(numbers(30), {.batch = 4, .seed = 2, .threads = 2});
+  take(first, 5);
+  const State saved = collect([&](StateVisitor& v) { first.visit(v); });
+  EXPECT_THAT(saved.numbers, testing::ElementsAre(testing::Pair("position", 20)));
+  const auto expected = take(first, 12);
+
+  Loader second(numbers(30), {.batch = 4, .seed = 2, .threads = 3, .prefetch = 7});
+  take(second, 1);  // what was read ahead must be dropped
+  restore([&](StateVisitor& v) { second.visit(v); }, saved);
+  EXPECT_EQ(second.batches(), 5);
+  EXPECT_EQ(take(second, 12), expected);
+}
+
+TEST(Loader, ThrowsWhatAReaderThrewAtItsBatch) {
+  const Shuffle shuffle(40, 0);
+  Loader loader(std::make_shared<Awkward>(40, shuffle(13)), {.batch = 4, .threads = 2});
+  take(loader, 3);
+  for (int again = 0; again < 2; ++again)
+    EXPECT_EQ(test::error_of([&] { loader.next(); }), fmt::format("sample {} is damaged", shuffle(13)));
+  EXPECT_EQ(loader.batches(), 3);
+}
+
+TEST(Loader, RefusesABatchThatDoesNotDivide) {
+  EXPECT_THAT(
+      test::error_of([] { Loader(numbers(9), {.batch = 10, .size = 4}); }),
+      testing::AllOf(testing::HasSubstr("10"), testing::HasSubstr("4 ranks"), testing::HasSubstr("try 8")));
+}
+
+TEST(ToModel, MapsBytesToMinusOneToOne) {
+  const torch::Tensor bytes = torch::arange(256).to(torch::kByte);
+  const torch::Tensor floats = to_model(bytes, torch::kCPU, torch::kFloat);
+  EXPECT_TRUE(torch::equal(floats, bytes.to(torch::kFloat).div(127.5).sub(1)));
+  EXPECT_EQ(floats[0].item<float>(), -1);
+  EXPECT_EQ(floats[255].item<float>(), 1);
+  EXPECT_EQ(to_model(bytes, torch::kCPU, torch::kBFloat16).scalar_type(), torch::kBFloat16);
+  EXPECT_EQ(to_model(torch::arange(3), torch::kCPU, torch::kBFloat16).scalar_type(), torch::kLong);
+}
+
+}  // namespace
+}  // namespace saddle

@@ -1,0 +1,188 @@
+#include "data/pack/pack.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include "data/dataset.h"
+#include "data/picture.h"
+#include "data/shard_set.h"
+#include "tests/data/folder.h"
+
+namespace saddle {
+namespace {
+
+using test::error_of;
+using test::Folder;
+using testing::AllOf;
+using testing::HasSubstr;
+
+std::string idx(const std::vector<int>& extents, int64_t bytes) {
+  std::string out{0, 0, 8, char(extents.size())};
+  for (int extent : extents) out += {0, 0, char(extent >> 8), char(extent)};
+  for (int64_t i = 0; i < bytes; ++i) out += char(i * 7 % 10);
+  return out;
+}
+
+void put_gz(const std::string& path, const std::string& bytes) {
+  gzFile file = gzopen(path.c_str(), "wb");
+  gzwrite(file, bytes.data(), unsigned(bytes.size()));
+  gzclose(file);
+}
+
+std::vector<int64_t> all(const Dataset& data) {
+  std::vector<int64_t> out(static_cast<size_t>(data.size()));
+  for (size_t i = 0; i < out.size(); ++i) out[i] = int64_t(i);
+  return out;
+}
+
+Batch read_all(const std::string& folder) {
+  const auto data = open_shards(folder);
+  return data->read(all(*data));
+}
+
+TEST(PackIdx, ReadsPlainAndCompressedAlike) {
+  const Folder plain, packed, a, b;
+  test::put(plain / "train-images-idx3-ubyte", idx({20, 4, 3}, 240));
+  test::put(plain / "train-labels-idx1-ubyte", idx({20}, 20));
+  put_gz(packed / "train-images-idx3-ubyte.gz", idx({20, 4, 3}, 240));
+  put_gz(packed / "train-labels-idx1-ubyte.gz", idx({20}, 20));
+  const Packed one = pack({.source = plain.path(), .out = a.path()});
+  const Packed two = pack({.source = packed / "train-images-idx3-ubyte.gz", .out = b.path()});
+  EXPECT_EQ(describe(one.index.schema), "image uint8 [1, 4, 3], label int64 [] of 10 classes");
+  EXPECT_EQ(one.index.fingerprint, two.index.fingerprint);
+  const Batch found = read_all(a.path());
+  EXPECT_EQ(found["image"][3][0][1][2].item<int>(), (3 * 12 + 5) * 7 % 10);
+  EXPECT_EQ(found["label"][3].item<int>(), 21 % 10);
+}
+
+TEST(PackIdx, NamesWhatIsDamaged) {
+  const Folder source, out;
+  const std::string images = source / "train-images-idx3-ubyte";
+  test::put(images, idx({20, 4, 3}, 200));
+  EXPECT_THAT(error_of([&] { pack({.source = source.path(), .out = out.path()}); }),
+              AllOf(HasSubstr("4 of 20 samples are damaged"), HasSubstr(images)));
+  test::put(images, idx({20, 4, 3}, 241));
+  EXPECT_THAT(error_of([&] { pack({.source = source.path(), .out = out.path()}); }),
+              HasSubstr("longer than its header"));
+  test::put(images, "no idx at all");
+  EXPECT_THAT(error_of([&] { pack({.source = source.path(), .out = out.path()}); }),
+              HasSubstr("expected an IDX file"));
+  EXPECT_TRUE(std::filesystem::is_empty(out.path()));
+}
+
+// 3 pictures of each of 2 classes, 8x8.
+struct Zoo {
+  Zoo() {
+    for (int i = 0; i < 6; ++i) {
+      std::filesystem::create_directories(folder / (i % 2 ? "cat" : "dog"));
+      write_png(name(i), torch::full({3, 8, 8}, 40 * i, torch::kByte));
+    }
+  }
+  std::string name(int i) const { return folder / fmt::format("{}/{}.png", i % 2 ? "cat" : "dog", i); }
+  void damage(int i) const { test::put(name(i), read_file(name(i)).substr(0, 60)); }
+  Folder folder;
+};
+
+TEST(PackPictures, TakesSubFoldersAsClasses) {
+  const Zoo zoo;
+  const Folder out;
+  const Packed packed = pack({.source = zoo.folder.path(), .out = out.path()});
+  EXPECT_EQ(packed.index.schema["label"].class_names, (std::vector<std::string>{"cat", "dog"}));
+  const Batch found = read_all(out.path());
+  EXPECT_TRUE(found["label"].equal(torch::tensor({0, 0, 0, 1, 1, 1})));
+  EXPECT_TRUE(found["image"].select(1, 0).select(1, 0).select(1, 0).equal(
+      torch::tensor({40, 120, 200, 0, 80, 160}).to(torch::kByte)));
+}
+
+TEST(PackPictures, CountsDamagedFilesAndNamesThem) {
+  const Zoo zoo;
+  const Folder out;
+  zoo.damage(1), zoo.damage(4);
+  EXPECT_THAT(
+      error_of([&] { pack({.source = zoo.folder.path(), .out = out.path()}); }),
+      AllOf(HasSubstr("2 of 6 samples are damaged"), HasSubstr(zoo.name(1)), HasSubstr("--skip-bad")));
+  EXPECT_TRUE(std::filesystem::is_empty(out.path()));
+  const Packed packed = pack({.source = zoo.folder.path(), .out = out.path(), .skip_bad = true});
+  EXPECT_EQ(packed.skipped, 2);
+  EXPECT_EQ(packed.index.count, 4);
+}
+
+TEST(PackPictures, WantsASizeWhenFilesDiffer) {
+  const Zoo zoo;
+  const Folder out;
+  write_png(zoo.name(3), torch::zeros({3, 9, 8}, torch::kByte));
+  EXPECT_THAT(error_of([&] { pack({.source = zoo.folder.path(), .out = out.path()}); }),
+              AllOf(HasSubstr("8x8"), HasSubstr("9x8"), HasSubstr(zoo.name(3)), HasSubstr("--size")));
+  pack({.source = zoo.folder.path(), .out = out.path(), .size = ImageSize{4, 4}, .channels = 1});
+  EXPECT_EQ(describe(open_shards(out.path())->schema()),
+            "image uint8 [1, 4, 4], label int64 [] of 2 classes");
+}
+
+TEST(PackMixtures, HaveTheirMoments) {
+  const Folder out;
+  for (const auto& [name, modes] : {std::pair{"ring8", 8}, std::pair{"grid25", 25}, std::pair{"hd10", 10}}) {
+    pack({.source = name, .out = out.path(), .samples = 4000, .force = true});
+    const auto mixture = open_shards(out.path())->provenance().at("mixture");
+    const double sigma = mixture.at("sigma");
+    std::vector<torch::Tensor> rows;
+    for (const auto& row : mixture.at("centers"))
+      rows.push_back(torch::tensor(row.get<std::vector<double>>()));
+    const torch::Tensor centers = torch::stack(rows), x = read_all(out.path())["x"].to(torch::kDouble);
+    ASSERT_EQ(centers.size(0), modes) << name;
+    const auto [distance, mode] = torch::cdist(x, centers).min(1);
+    const torch::Tensor shares = torch::bincount(mode, {}, modes).to(torch::kDouble) / 4000;
+    EXPECT_LT((shares * modes - 1).abs().max().item<double>(), 0.3) << name;
+    const double variance = distance.square().mean().item<double>() / double(centers.size(1));
+    EXPECT_NEAR(std::sqrt(variance) / sigma, 1, 0.03) << name;
+    EXPECT_LT((x - centers.index({mode})).mean().abs().item<double>(), 0.1 * sigma) << name;
+  }
+}
+
+TEST(PackMixtures, AreAFunctionOfSeedAndIndex) {
+  const Folder a, b, c;
+  pack({.source = "ring8", .out = a.path(), .samples = 50});
+  pack({.source = "ring8", .out = b.path(), .samples = 80});
+  pack({.source = "ring8", .out = c.path(), .seed = 1, .samples = 50});
+  EXPECT_TRUE(read_all(a.path())["x"].equal(read_all(b.path())["x"].narrow(0, 0, 50)));
+  EXPECT_FALSE(read_all(a.path())["x"].equal(read_all(c.path())["x"]));
+}
+
+TEST(Pack, DoesNothingTwice) {
+  const Folder out;
+  const PackRequest request{.source = "ring8", .out = out.path(), .samples = 100};
+  EXPECT_FALSE(pack(request).already);
+  const auto written = std::filesystem::last_write_time(out / "shard-00000.h5");
+  EXPECT_TRUE(pack(request).already);
+  EXPECT_EQ(std::filesystem::last_write_time(out / "shard-00000.h5"), written);
+}
+
+TEST(Pack, ReplacesOnlyWhenForced) {
+  const Folder out;
+  test::put(out / "mine.txt", "precious");
+  EXPECT_THAT(error_of([&] { pack({.source = "ring8", .out = out.path(), .samples = 10}); }),
+              HasSubstr("other files"));
+  pack({.source = "ring8", .out = out.path(), .samples = 10, .force = true});
+  EXPECT_THAT(error_of([&] { pack({.source = "grid25", .out = out.path(), .samples = 10}); }),
+              HasSubstr("another data set"));
+  pack({.source = "grid25", .out = out.path(), .samples = 10, .force = true});
+  EXPECT_EQ(open_shards(out.path())->provenance().at("source"), "grid25");
+  EXPECT_EQ(read_file(out / "mine.txt"), "precious");
+}
+
+TEST(Pack, StartsAgainAfterAnInterruptedOne) {
+  const Folder out;
+  test::put(out / "shard-00000.h5.tmp", "half");
+  test::put(out / "shard-00007.h5", "older");
+  EXPECT_EQ(pack({.source = "ring8", .out = out.path(), .samples = 10}).index.count, 10);
+  EXPECT_FALSE(std::filesystem::exists(out / "shard-00007.h5"));
+}
+
+TEST(Pack, ListsWhatItTakes) {
+  const Folder out;
+  EXPECT_THAT(error_of([&] { pack({.source = "/no/such/thing", .out = out.path()}); }),
+              AllOf(HasSubstr("/no/such/thing"), HasSubstr("ring8"), HasSubstr("IDX"), HasSubstr("PNG")));
+}
+
+}  // namespace
+}  // namespace saddle

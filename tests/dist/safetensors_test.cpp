@@ -1,0 +1,67 @@
+#include "dist/safetensors.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "dist/error.h"
+#include "dist/file.h"
+
+namespace saddle {
+namespace {
+
+class Safetensors : public testing::Test {
+ protected:
+  std::string path_ = testing::TempDir() + "saddle_safetensors_" + std::to_string(::getpid());
+  void TearDown() override { std::filesystem::remove(path_); }
+
+  void break_and_expect(const std::string& broken) {
+    write_file(path_, broken);
+    try {
+      read_safetensors(path_);
+      FAIL() << "read a broken file";
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find(path_), std::string::npos) << e.what();
+    }
+  }
+};
+
+TEST_F(Safetensors, EveryDtypeAndShapeComesBack) {
+  std::map<std::string, torch::Tensor> tensors;
+  for (const auto type : {torch::kFloat, torch::kDouble, torch::kHalf, torch::kBFloat16, torch::kLong, torch::kInt, torch::kByte, torch::kBool})
+    tensors[c10::toString(type)] = torch::arange(6, torch::kFloat).to(type).view({2, 3});
+  tensors["scalar"] = torch::full({}, 2.5);
+  tensors["empty"] = torch::empty({0, 4});
+  tensors["strided"] = torch::arange(6, torch::kFloat).view({2, 3}).t();
+  const int64_t bytes = write_safetensors(path_, tensors, {{"system", "dcgan"}});
+  EXPECT_EQ(bytes, static_cast<int64_t>(std::filesystem::file_size(path_)));
+  const auto read = read_safetensors(path_);
+  ASSERT_EQ(read.size(), tensors.size());
+  for (const auto& [name, tensor] : tensors) {
+    EXPECT_EQ(read.at(name).scalar_type(), tensor.scalar_type()) << name;
+    EXPECT_TRUE(torch::equal(read.at(name), tensor)) << name;
+  }
+}
+
+TEST_F(Safetensors, ACutFileIsRefusedAtEveryLength) {
+  write_safetensors(path_, {{"a", torch::ones({3})}});
+  const std::string whole = read_file(path_);
+  for (size_t length = 0; length < whole.size(); ++length) break_and_expect(whole.substr(0, length));
+}
+
+TEST_F(Safetensors, HolesOverlapsAndLyingShapesAreRefused) {
+  const auto with_header = [](std::string header, size_t data) {
+    header.resize((header.size() + 7) / 8 * 8, ' ');
+    uint64_t length = header.size();
+    return std::string(reinterpret_cast<char*>(&length), 8) + header + std::string(data, '\0');
+  };
+  break_and_expect(with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8));
+  break_and_expect(with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})", 6));
+  break_and_expect(with_header(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4));
+  break_and_expect(with_header(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", 4));
+  break_and_expect(with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 9));
+  break_and_expect(with_header(R"({"a":)", 4));
+}
+
+}  // namespace
+}  // namespace saddle

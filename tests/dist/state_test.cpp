@@ -1,0 +1,80 @@
+#include "dist/state.h"
+
+#include <gtest/gtest.h>
+
+#include "dist/error.h"
+
+namespace saddle {
+namespace {
+
+struct Thing {
+  torch::Tensor weights = torch::arange(6, torch::kFloat).view({2, 3});
+  int64_t step = 4;
+  double scale = 0.1;
+  void visit(StateVisitor& v) {
+    Scope scope(v, "thing");
+    scope.tensor("weights", weights);
+    scope.number("step", step);
+    scope.number("scale", scale);
+  }
+};
+
+Visit visit_of(Thing& thing) {
+  return [&thing](StateVisitor& v) { thing.visit(v); };
+}
+
+TEST(State, WhatIsCollectedRestoresIntoViews) {
+  Thing from, to;
+  to.weights.zero_();
+  const torch::Tensor view = to.weights.view(-1);
+  to.step = 0;
+  to.scale = 0;
+  restore(visit_of(to), collect(visit_of(from)));
+  EXPECT_TRUE(torch::equal(view, from.weights.view(-1)));
+  EXPECT_EQ(to.step, 4);
+  EXPECT_EQ(to.scale, 0.1);
+}
+
+TEST(State, AMissingALeftOverAndAMisshapenItemAreNamed) {
+  Thing thing;
+  State state = collect(visit_of(thing));
+  const auto message = [&](const State& s) -> std::string {
+    try {
+      restore(visit_of(thing), s);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  State less = state, more = state, other = state;
+  less.tensors.erase("thing.weights");
+  more.numbers["thing.extra"] = 1;
+  other.tensors["thing.weights"] = torch::zeros({3});
+  EXPECT_NE(message(less).find("thing.weights"), std::string::npos);
+  EXPECT_NE(message(more).find("4 items"), std::string::npos);
+  EXPECT_NE(message(other).find("[2, 3]"), std::string::npos);
+  EXPECT_EQ(message(state), "");
+}
+
+TEST(State, TheDigestSeesEveryItem) {
+  Thing thing;
+  const uint64_t before = digest(visit_of(thing));
+  EXPECT_EQ(before, digest(visit_of(thing)));
+  thing.weights[1][2].add_(1e-6);
+  const uint64_t weight = digest(visit_of(thing));
+  EXPECT_NE(before, weight);
+  ++thing.step;
+  EXPECT_NE(weight, digest(visit_of(thing)));
+}
+
+TEST(State, AnItemShownTwiceIsABug) {
+  Thing thing;
+  EXPECT_THROW(collect([&](StateVisitor& v) {
+                 thing.visit(v);
+                 thing.visit(v);
+               }),
+               Error);
+}
+
+}  // namespace
+}  // namespace saddle

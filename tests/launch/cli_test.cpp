@@ -1,0 +1,170 @@
+// The program as users start it: plainly and under mpirun. Each command is a process of its own.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+#include "data/picture.h"
+#include "dist/file.h"
+#include "dist/safetensors.h"
+
+namespace saddle {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+
+struct Result {
+  int status;
+  std::string output;  // stdout and stderr
+};
+
+Result shell(const std::string& command) {
+  std::array<char, 4096> buffer;
+  Result result{-1, ""};
+  FILE* pipe = popen(("( " + command + " ) 2>&1 </dev/null").c_str(), "r");
+  while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe)) result.output.append(buffer.data(), n);
+  const int status = pclose(pipe);
+  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return result;
+}
+
+Result saddle(const std::string& arguments, int ranks = 0) {
+  const std::string launcher = ranks > 0 ? fmt::format("mpirun --oversubscribe --bind-to none -n {} ", ranks) : "";
+  return shell(launcher + "timeout 120 " SADDLE_BINARY " " + arguments);
+}
+
+class Cli : public testing::Test {
+ protected:
+  std::string dir_ = testing::TempDir() + "saddle_cli_" + std::to_string(::getpid()) + "/";
+
+  void SetUp() override {
+    fs::create_directories(dir_);
+    expect_ok(saddle("pack ring8 --samples 2000 --seed 1 --out " + dir_ + "ring"));
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  static void expect_ok(const Result& result) { ASSERT_EQ(result.status, 0) << result.output; }
+  // One clear error: the status, and a line that holds `text`.
+  static void expect_error(const Result& result, int status, const std::string& text) {
+    EXPECT_EQ(result.status, status) << result.output;
+    EXPECT_THAT(result.output, HasSubstr(text));
+    const size_t first = result.output.find("saddle: ");
+    ASSERT_NE(first, std::string::npos) << result.output;
+    EXPECT_EQ(result.output.find("saddle: ", first + 1), std::string::npos) << "more than one error:\n" << result.output;
+  }
+
+  std::string train(const std::string& out, const std::string& more = "", const std::string& recipe = "gan-ns") const {
+    return fmt::format("train {} --data {}ring --out {}{} --set batch=16 --set g.width=8 --set d.width=8 --set tick.every=5 {}", recipe, dir_,
+                       dir_, out, more);
+  }
+  std::vector<json> log_of(const std::string& out) const {
+    std::vector<json> lines;
+    std::ifstream in(dir_ + out + "/log.jsonl");
+    for (std::string line; std::getline(in, line);) lines.push_back(json::parse(line));
+    return lines;
+  }
+  std::map<std::string, torch::Tensor> weights(const std::string& out, int64_t step) const {
+    std::map<std::string, torch::Tensor> all;
+    for (const auto& entry : fs::directory_iterator(fmt::format("{}{}/checkpoints/step-{:010}", dir_, out, step)))
+      if (entry.path().extension() == ".safetensors") all.merge(read_safetensors(entry.path().string()));
+    return all;
+  }
+};
+
+TEST_F(Cli, OneTwoAndFourRanksLogTheSameLosses) {
+  for (const int ranks : {1, 2, 4}) expect_ok(saddle(train(fmt::format("run{}", ranks), "--steps 20 --set precision=float64"), ranks));
+  const auto one = log_of("run1");
+  ASSERT_EQ(one.size(), 4U);
+  for (const int ranks : {2, 4}) {
+    const auto many = log_of(fmt::format("run{}", ranks));
+    ASSERT_EQ(many.size(), one.size());
+    for (size_t i = 0; i < one.size(); ++i)
+      for (const char* key : {"loss/D", "loss/G"}) EXPECT_NEAR(many[i][key].get<double>(), one[i][key].get<double>(), 1e-10) << ranks << " ranks, " << key;
+  }
+}
+
+TEST_F(Cli, StoppedAndResumedIsBitForBitTheStraightRun) {
+  expect_ok(saddle(train("straight", "--steps 60 --set checkpoint.every=30"), 2));
+  expect_ok(saddle(train("halves", "--steps 30"), 2));
+  expect_ok(saddle(train("halves", "--steps 60 --set checkpoint.every=30 --resume"), 2));
+  const auto a = weights("straight", 60), b = weights("halves", 60);
+  ASSERT_FALSE(a.empty());
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, tensor] : a) EXPECT_TRUE(torch::equal(tensor, b.at(name))) << name;
+  const auto straight = log_of("straight"), halves = log_of("halves");
+  ASSERT_EQ(straight.size(), halves.size());
+  for (size_t i = 0; i < straight.size(); ++i) EXPECT_EQ(straight[i]["loss/D"], halves[i]["loss/D"]);
+  expect_ok(saddle(train("halves", "--steps 70 --resume"), 1));  // and on, on another number of ranks
+}
+
+TEST_F(Cli, ARunHasOptionsLogPicturesAndCheckpointsAndItsOptionsAreARecipe) {
+  expect_ok(saddle(train("run", "--steps 20")));
+  EXPECT_TRUE(fs::exists(dir_ + "run/samples/step-000020.png"));
+  EXPECT_TRUE(fs::exists(dir_ + "run/checkpoints/step-0000000020/manifest.json"));
+  expect_ok(saddle(fmt::format("train {}run/options.toml --out {}again", dir_, dir_)));
+  EXPECT_EQ(read_file(dir_ + "run/options.toml"), read_file(dir_ + "again/options.toml"));
+  EXPECT_EQ(log_of("run").back()["loss/D"], log_of("again").back()["loss/D"]);
+  expect_ok(saddle(fmt::format("sample {}run --n 100 --out {}s.png", dir_, dir_)));
+  EXPECT_EQ(read_picture(dir_ + "s.png", 3).dim(), 3);
+  const Result finished = saddle(fmt::format("train --out {}run --resume", dir_));
+  EXPECT_EQ(finished.status, 0);
+  EXPECT_THAT(finished.output, HasSubstr("nothing to do"));
+}
+
+TEST_F(Cli, DryRunPrintsEveryKeyAndStartsNothing) {
+  const Result result = saddle("train dcgan --dry-run");
+  expect_ok(result);
+  for (const char* key : {"batch", "checkpoint.keep", "g.lr", "loss"}) EXPECT_THAT(result.output, HasSubstr(key));
+}
+
+TEST_F(Cli, ListsAndVersions) {
+  EXPECT_THAT(saddle("list systems").output, HasSubstr("wgan-gp"));
+  EXPECT_THAT(saddle("list losses").output, HasSubstr("non-saturating"));
+  EXPECT_THAT(saddle("list recipes").output, HasSubstr("dcgan"));
+  EXPECT_THAT(saddle("--version").output, testing::AllOf(HasSubstr("LibTorch"), HasSubstr("NCCL"), HasSubstr("MPI"), HasSubstr("HDF5")));
+}
+
+TEST_F(Cli, BadUsageIsOneErrorOnTwoRanksToo) {
+  for (const int ranks : {0, 2}) {
+    expect_error(saddle("train gan-ns --data /nowhere --out " + dir_ + "x", ranks), 65, "/nowhere");
+    expect_error(saddle(train("x", "", "dcgna"), ranks), 64, "did you mean 'dcgan'");
+    expect_error(saddle(train("x", "--set btach=3"), ranks), 64, "did you mean 'batch'");
+    expect_error(saddle(train("x", "--set n_critic=3"), ranks), 64, "unknown key 'n_critic'");
+    expect_error(saddle(train("x", "--set batch=0"), ranks), 64, "1 to");
+    expect_error(saddle(train("x", "", "dcgan"), ranks), 65, "image");
+    expect_error(saddle(fmt::format("train gan-ns --data {}ring --out /proc/nowhere/x", dir_), ranks), 74, "/proc/nowhere");
+    expect_error(saddle("sample " + dir_ + "nothing", ranks), 64, "holds no run");
+  }
+  expect_error(saddle(train("x", "--set batch=15"), 2), 64, "does not divide");
+}
+
+TEST_F(Cli, DamagedShardsAreNamed) {
+  const std::string shard = dir_ + "ring/shard-00000.h5";
+  const std::string whole = read_file(shard);
+  std::string flipped = whole;
+  flipped[whole.size() / 2] ^= 4;
+  write_file(shard, flipped);
+  expect_error(saddle("check " + dir_ + "ring"), 65, "shard-00000.h5");
+  EXPECT_EQ(saddle(train("x", "--steps 200"), 2).status, 65);
+  write_file(shard, whole.substr(0, whole.size() / 2));
+  expect_error(saddle(train("y"), 2), 65, "shard-00000.h5");
+  write_file(shard, whole);
+  expect_ok(saddle("check " + dir_ + "ring"));
+}
+
+TEST_F(Cli, AFolderWithARunNeedsResumeAndTheSameOptions) {
+  expect_ok(saddle(train("run", "--steps 10"), 2));
+  expect_error(saddle(train("run", "--steps 20"), 2), 64, "--resume");
+  expect_error(saddle(train("run", "--steps 20 --resume", "gan"), 2), 64, "system: \"gan-ns\" in the checkpoint, \"gan\" now");
+  expect_error(saddle(train("run", "--steps 20 --resume --set g.lr=0.1"), 2), 64, "g.lr");
+  expect_ok(saddle("pack ring8 --samples 2000 --seed 2 --out " + dir_ + "other"));
+  expect_error(saddle(train("run", fmt::format("--steps 20 --resume --set data={}other", dir_)), 2), 64, "another data set");
+}
+
+}  // namespace
+}  // namespace saddle

@@ -1,0 +1,84 @@
+// The Dirac-GAN (Mescheder 2018, section 2): real data at 0, the generator's one sample at theta, D(x) = psi
+// x. Which losses and penalties converge, orbit or diverge is known; systems.md section 29 gives the
+// distances.
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "losses/adversarial.h"
+#include "losses/penalty.h"
+
+namespace saddle {
+namespace {
+
+using torch::Tensor;
+
+using Regulariser = std::function<Tensor(const Critic&, const Tensor& real, const Tensor& fake)>;
+
+struct Dirac {
+  std::string loss;
+  Regulariser penalty = nullptr;
+  bool alternating = false;
+};
+
+Tensor slope(const Tensor& loss, const Tensor& x) {
+  return torch::autograd::grad({loss}, {x})[0];
+}
+
+// ||(theta, psi)|| after 2,000 steps of rate 0.1 from (1, 1).
+double distance_after(const Dirac& game) {
+  constexpr double kRate = 0.1;
+  const auto& loss = adversarial_loss(game.loss);
+  const auto leaf = torch::dtype(torch::kDouble).requires_grad(true);
+  auto theta = torch::ones({1, 1}, leaf), psi = torch::ones({1, 1}, leaf);
+  const auto real = torch::zeros({1, 1}, torch::kDouble);
+  const Critic d = [&](const Tensor& x) { return x.mm(psi); };
+  for (int step = 0; step < 2000; ++step) {
+    auto d_loss = loss.d(d(real), d(theta.detach()));
+    if (game.penalty) d_loss = d_loss + game.penalty(d, real, theta.detach());
+    auto psi_step = kRate * slope(d_loss, psi);
+    auto move = [](Tensor& x, const Tensor& by) {
+      torch::NoGradGuard no_grad;
+      x -= by;
+    };
+    if (game.alternating) move(psi, psi_step);
+    auto theta_step = kRate * slope(loss.g(d(theta)), theta);
+    if (!game.alternating) move(psi, psi_step);
+    move(theta, theta_step);
+  }
+  return std::hypot(theta.item<double>(), psi.item<double>());
+}
+
+Regulariser on_real(double gamma) {
+  return [=](const Critic& d, const Tensor& real, const Tensor&) { return gamma / 2 * r1(d, real); };
+}
+
+Regulariser on_fake(double gamma) {
+  return [=](const Critic& d, const Tensor&, const Tensor& fake) { return gamma / 2 * r2(d, fake); };
+}
+
+Tensor between(const Critic& d, const Tensor& real, const Tensor& fake) {
+  return gradient_penalty(d, real, fake, torch::full({1}, 0.5, torch::kDouble));
+}
+
+TEST(DiracGan, OrbitsWithTheNonSaturatingLoss) {
+  EXPECT_NEAR(distance_after({.loss = "non-saturating"}), 0.4508, 5e-5);
+  EXPECT_NEAR(distance_after({.loss = "non-saturating", .alternating = true}), 0.2000, 5e-5);
+}
+
+TEST(DiracGan, DivergesWithTheWassersteinLoss) {
+  EXPECT_NEAR(distance_after({.loss = "wasserstein"}), 2.96e4, 50);
+}
+
+TEST(DiracGan, CyclesWithTheGradientPenalty) {
+  EXPECT_NEAR(distance_after({.loss = "wasserstein", .penalty = between}), 2.000, 5e-4);
+}
+
+TEST(DiracGan, ConvergesWithR1AndR2) {
+  for (double gamma : {1.0, 0.3}) {
+    EXPECT_LT(distance_after({.loss = "non-saturating", .penalty = on_real(gamma)}), 1e-4) << gamma;
+    EXPECT_LT(distance_after({.loss = "non-saturating", .penalty = on_fake(gamma)}), 1e-4) << gamma;
+  }
+}
+
+}  // namespace
+}  // namespace saddle

@@ -1,0 +1,90 @@
+#include "models/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "dist/error.h"
+
+namespace saddle {
+namespace {
+
+using testing::HasSubstr;
+
+struct Values {
+  int64_t batch = 64;
+  double lr = 2e-4;
+  bool on = false;
+  std::string loss = "hinge";
+};
+
+OptionTable table_of(Values& v) {
+  OptionTable table;
+  table.add("batch", v.batch, "samples a step", {1, 4096, "samples"});
+  table.add("g.lr", v.lr, "learning rate", {0, 1});
+  table.add("on", v.on, "a switch");
+  table.add("loss", v.loss, "pair of losses", {"hinge", "lsgan"});
+  return table;
+}
+
+std::string refusal(const std::string& key, const std::string& text) {
+  Values v;
+  OptionTable table = table_of(v);
+  try {
+    table.set(key, text, "--set");
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind, Exit::usage);
+    return e.what();
+  }
+  return "accepted";
+}
+
+TEST(Options, TextIsParsedByTheKindOfTheValue) {
+  Values v;
+  OptionTable table = table_of(v);
+  table.set("batch", "128", "--set");
+  table.set("g.lr", "1e-3", "--set");
+  table.set("on", "true", "--set");
+  table.set("loss", "lsgan", "--set");
+  EXPECT_EQ(v.batch, 128);
+  EXPECT_EQ(v.lr, 1e-3);
+  EXPECT_TRUE(v.on);
+  EXPECT_EQ(v.loss, "lsgan");
+}
+
+TEST(Options, ARefusalSaysWhatIsExpectedAndTheNearestKey) {
+  EXPECT_THAT(refusal("btach", "3"), HasSubstr("did you mean 'batch'"));
+  EXPECT_THAT(refusal("batch", "3.5"), HasSubstr("whole number"));
+  EXPECT_THAT(refusal("batch", "0"), HasSubstr("1 to 4096"));
+  EXPECT_THAT(refusal("batch", "64x"), HasSubstr("64x"));
+  EXPECT_THAT(refusal("g.lr", "nan"), HasSubstr("g.lr"));
+  EXPECT_THAT(refusal("on", "yes"), HasSubstr("true or false"));
+  EXPECT_THAT(refusal("loss", "hing"), HasSubstr("did you mean 'hinge'"));
+}
+
+TEST(Options, WhatIsPrintedReadsBackAsTheSame) {
+  Values v, again;
+  OptionTable table = table_of(v), other = table_of(again);
+  v = {.batch = 7, .lr = 1.0 / 3, .on = true, .loss = "lsgan"};
+  for (const auto& [key, text] : parse_toml(table.toml(), "test")) other.set(key, text, "test");
+  EXPECT_EQ(again.batch, v.batch);
+  EXPECT_EQ(again.lr, v.lr);
+  EXPECT_EQ(again.on, v.on);
+  EXPECT_EQ(again.loss, v.loss);
+}
+
+TEST(Options, TomlTablesBecomeDottedKeys) {
+  const auto pairs = parse_toml("a = 1\n[g]\nlr = 2e-4\n[g.inner]\non = true\n", "test");
+  EXPECT_THAT(pairs, testing::UnorderedElementsAre(testing::Pair("a", "1"), testing::Pair("g.lr", "0.0002"), testing::Pair("g.inner.on", "true")));
+}
+
+TEST(Options, BrokenTomlNamesItsLine) {
+  try {
+    parse_toml("a = 1\nb = = 2\n", "recipe 'x'");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("recipe 'x' line 2"));
+  }
+}
+
+}  // namespace
+}  // namespace saddle

@@ -1,0 +1,159 @@
+// What every registered system must keep, asked of each under mpirun: a newcomer gets these tests by registering.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "dist/error.h"
+#include "launch/trainer.h"
+#include "tests/support/world.h"
+
+namespace saddle {
+namespace {
+
+constexpr int64_t kBatch = 8, kSamples = 50;  // the batch crosses an epoch's end in the runs below
+
+std::shared_ptr<Dataset> images() {
+  const Field image{.name = "image", .shape = {1, 16, 16}, .dtype = torch::kByte, .classes = 0, .class_names = {}};
+  const Field label{.name = "label", .shape = {}, .dtype = torch::kLong, .classes = 3, .class_names = {}};
+  const Stream stream(5, "images");
+  return in_memory({{image, label}}, {{"image", (uniform(stream, {0, kSamples}, {1, 16, 16}, torch::kFloat) * 255).to(torch::kByte)},
+                                      {"label", integers(stream, {0, kSamples}, 3)}});
+}
+
+class Systems : public testing::TestWithParam<std::string> {
+ protected:
+  Comm comm_ = test::world().comm("cpu");
+  std::shared_ptr<Dataset> data_ = images();
+
+  // Small nets in float64, the system's own losses and optimizers.
+  std::unique_ptr<Run> run(const std::string& precision = "float64") const {
+    auto run = std::make_unique<Run>();
+    std::vector<std::string> sets{"batch=" + std::to_string(kBatch), "precision=" + precision, "seed=3", "g.width=4", "d.width=4", "latent=6"};
+    run->resolve("system = \"" + GetParam() + "\"", "test", sets);
+    return run;
+  }
+  static State state_of(Trainer& trainer) {
+    State state = collect([&](StateVisitor& v) { trainer.visit(v); });
+    for (auto& [name, tensor] : state.tensors) tensor = tensor.clone();
+    return state;
+  }
+  static uint64_t digest_of(Trainer& trainer) {
+    return digest([&](StateVisitor& v) { trainer.visit(v); });
+  }
+  static void advance(Trainer& trainer, int steps) {
+    for (int i = 0; i < steps; ++i) trainer.step();
+  }
+};
+
+TEST_P(Systems, RanksComputeWhatOneRankComputes) {
+  const auto options = run();
+  Trainer together(*options, comm_, data_), alone(*options, World::alone(), data_);
+  advance(together, 5);
+  advance(alone, 5);
+  const State a = state_of(together), b = state_of(alone);
+  for (const auto& [name, tensor] : a.tensors) {
+    const double difference = tensor.numel() == 0 ? 0 : (tensor - b.tensors.at(name)).abs().max().item<double>();
+    EXPECT_LE(difference, 1e-9) << name;
+  }
+  const auto ours = together.stats().tick(comm_), theirs = alone.stats().tick(World::alone());
+  for (size_t i = 0; i < ours.size(); ++i) {
+    EXPECT_NEAR(ours[i].mean, theirs[i].mean, 1e-9) << ours[i].name;
+    EXPECT_TRUE(std::isfinite(ours[i].mean)) << ours[i].name;
+  }
+}
+
+TEST_P(Systems, RanksStayIdentical) {
+  const auto options = run("float32");
+  Trainer trainer(*options, comm_, data_);
+  advance(trainer, 5);
+  const auto digests = comm_.all_gather_text(std::to_string(digest_of(trainer)));
+  for (const std::string& other : digests) EXPECT_EQ(other, digests[0]);
+}
+
+TEST_P(Systems, AResumedRunIsTheUnbrokenOneBitForBit) {
+  const auto options = run("float32");
+  Trainer straight(*options, comm_, data_), first(*options, comm_, data_);
+  advance(straight, 6);
+  advance(first, 3);
+  const State saved = state_of(first);
+  advance(first, 1);  // what is saved is not disturbed by going on
+  Trainer second(*options, comm_, data_);
+  advance(second, 1);  // nor is what is loaded by what was there
+  restore([&](StateVisitor& v) { second.visit(v); }, saved);
+  advance(second, 3);
+  EXPECT_EQ(digest_of(second), digest_of(straight));
+}
+
+TEST_P(Systems, EveryItemOfStateMatters) {
+  // A state that could be left out of a checkpoint unnoticed would be a hole in the test above: each tensor changes over a step.
+  const auto options = run("float32");
+  Trainer trainer(*options, comm_, data_);
+  const State before = state_of(trainer);
+  advance(trainer, 2);
+  const State after = state_of(trainer);
+  for (const auto& [name, tensor] : before.tensors) EXPECT_FALSE(torch::equal(tensor, after.tensors.at(name))) << name;
+  for (const auto& [name, number] : before.numbers) EXPECT_NE(number, after.numbers.at(name)) << name;
+}
+
+TEST_P(Systems, APhaseMovesItsPlayerAndNothingElse) {
+  const auto options = run();
+  System system = options->build(data_->schema(), {comm_, 3, torch::kDouble});
+  for (const Phase& phase : system.phases()) system.only(*phase.player);
+  std::set<const Player*> players;
+  for (const Phase& phase : system.phases()) players.insert(phase.player);
+  Stats stats;
+  Step step({.seed = 3, .purpose = "test", .step = 0, .samples = {0, 4}, .dtype = torch::kDouble}, 0, stats);
+  const Batch raw = data_->read({0, 1, 2, 3});
+  step.batch = {{"image", raw["image"].to(torch::kDouble) / 127.5 - 1}, {"label", raw["label"]}};
+  for (const Phase& phase : system.phases()) {
+    system.only(*phase.player);
+    for (const Player* player : players) const_cast<Player*>(player)->replica.zero_grad();
+    phase.loss(step).backward();
+    for (const Player* player : players) {
+      const bool moved = const_cast<Player*>(player)->replica.gradients().abs().sum().item<double>() > 0;
+      EXPECT_EQ(moved, player == phase.player) << "phase " << phase.name << ", player " << player->name;
+    }
+  }
+}
+
+TEST_P(Systems, SamplesMatchTheSchemaAndTheSeed) {
+  const auto options = run("float32");
+  Trainer trainer(*options, comm_, data_);
+  advance(trainer, 1);
+  System& system = trainer.system();
+  const auto sample = [&](uint64_t seed, Range range, bool raw) {
+    Sampling sampling({.seed = seed, .purpose = "sample", .step = 0, .samples = range}, {}, raw);
+    if (system.classes > 0) sampling.y = torch::zeros({range.count}, torch::kLong);
+    return system.draw(sampling)["image"];
+  };
+  const torch::Tensor x = sample(1, {0, 6}, false);
+  EXPECT_EQ(x.sizes(), (std::vector<int64_t>{6, 1, 16, 16}));
+  EXPECT_LE(x.abs().max().item<float>(), 1.0F);
+  EXPECT_FALSE(x.requires_grad());
+  EXPECT_TRUE(torch::equal(x, sample(1, {0, 6}, false)));
+  EXPECT_FALSE(torch::equal(x, sample(2, {0, 6}, false)));
+  EXPECT_FALSE(torch::equal(x, sample(1, {0, 6}, true))) << "raw and averaged weights give the same samples";
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const SystemEntry& entry : systems()) all.push_back(entry.name);
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, Systems, testing::ValuesIn(names()), [](const auto& info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+TEST(Trainer, ABatchThatDoesNotDivideIsRefused) {
+  const Comm comm = test::world().comm("cpu");
+  if (comm.size() == 1) return;  // every batch divides by one
+  Run run;
+  run.resolve("system = \"gan\"", "test", {"batch=7"});
+  EXPECT_THROW(Trainer(run, comm, images()), Error);
+}
+
+}  // namespace
+}  // namespace saddle
