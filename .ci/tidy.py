@@ -3,8 +3,8 @@
 
 A file alone costs 25-60 s of processor time, nearly all of it torch's headers. So files are checked together, as one
 translation unit that includes them: files that define the same name in their anonymous namespaces go to different
-units, and a unit that does not compile is checked file by file. A unit that passed is remembered in BUILD/tidy by the
-hash of its sources, of every header, and of the set of checks.
+units, and a file that does not compile among the others is checked alone. A unit that passed is remembered in
+BUILD/tidy by the hash of its sources, of every header, and of the set of checks.
 """
 import concurrent.futures
 import hashlib
@@ -82,8 +82,11 @@ def tidy(files, flags, key, header):
     if run.returncode == 0:
         passed.touch()
         return None
-    if "clang-diagnostic-error" in run.stdout and len(files) > 1:
-        said = [tidy([f], flags, key, header) for f in files]
+    broken = set(re.findall(r"^(\S+?):\d+:\d+: error: .*\[clang-diagnostic-error", run.stdout, re.M))
+    if broken and len(files) > 1:
+        apart = [f for f in files if str(f) in broken]
+        together = [f for f in files if f not in apart] if apart else []
+        said = [tidy(group, flags, key, header) for group in [together, *([f] for f in apart or files)] if group]
         return "".join(s for s in said if s) or None
     return run.stdout.replace(f"{root}/", "")
 

@@ -23,10 +23,8 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 threads=$(($(nproc) / ranks))
 export OMP_NUM_THREADS=$((threads > 0 ? threads : 1))
 launch=(mpirun -n "$ranks" --oversubscribe --bind-to none "$saddle")
-resume=()
-if [ -d "$run/checkpoints" ]; then resume=(--resume); fi
-say "training: $ranks ranks, $OMP_NUM_THREADS threads each${resume[0]:+, from the last checkpoint}"
-"${launch[@]}" train dcgan --data "$data" --out "$run" ${resume[@]+"${resume[@]}"} "$@" </dev/null
+say "training on $ranks ranks, $OMP_NUM_THREADS threads each"
+"${launch[@]}" train dcgan --data "$data" --out "$run" --resume "$@" </dev/null  # starts, goes on, or finds it finished
 
 "$saddle" sample "$run" --n 64 --out "$run/samples.png"
 

@@ -226,10 +226,11 @@ std::string hdf5_version() {
 Shard::Shard(const std::string& path, const Schema& schema, const ShardInfo& expected)
     : path_(path), count_(expected.count), fields_(schema.fields) {
   struct stat status {};
-  require(stat(path.c_str(), &status) == 0, Exit::data,
+  const int reason = stat(path.c_str(), &status) == 0 ? 0 : errno;
+  require(reason == 0, Exit::data,
           "{}: expected a shard of {} samples, found no readable file ({}); restore it or pack again with "
           "--force",
-          path, count_, std::strerror(errno));
+          path, count_, std::strerror(reason));
   require(
       status.st_size == expected.bytes, Exit::data,
       "{}: expected {} bytes, found {}; it was cut off or replaced: restore it or pack again with --force",

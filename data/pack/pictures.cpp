@@ -37,8 +37,10 @@ std::string class_of(const fs::path& path, const fs::path& root) {
 std::vector<std::string> classes_of(const std::vector<fs::path>& files, const fs::path& root) {
   std::map<std::string, fs::path> seen;
   for (const fs::path& file : files) seen.emplace(class_of(file, root), file);
-  require(seen.size() == 1 || !seen.contains(""), Exit::data,
-          "{}: lies beside sub-folders, which are the classes; move it into one of them", seen[""].string());
+  const auto stray = seen.find("");
+  if (seen.size() > 1 && stray != seen.end())
+    fail(Exit::data, "{}: lies beside sub-folders, which are the classes; move it into one of them",
+         stray->second.string());
   std::vector<std::string> names;
   for (const auto& [name, file] : seen)
     if (!name.empty()) names.push_back(name);

@@ -117,8 +117,8 @@ TEST(Grid, ShowsMinusOneBlackAndOneWhite) {
 }
 
 TEST(Scatter, DrawsBothSetsAndIgnoresWhatIsFarOutside) {
-  const torch::Tensor real = torch::tensor({{-1.0, 0.0}, {1.0, 0.0}}),
-                      fake = torch::tensor({{0.0, 0.0}, {1e9, 0.0}});
+  const torch::Tensor real = torch::tensor(std::vector<float>{-1, 0, 1, 0}).view({2, 2}),
+                      fake = torch::tensor(std::vector<float>{0, 0, 1e9, 0}).view({2, 2});
   const torch::Tensor picture = scatter(real, fake, 128);
   EXPECT_EQ(picture.sizes(), (std::vector<int64_t>{3, 128, 128}));
   const auto spread = [&](int64_t x) {

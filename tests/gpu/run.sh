@@ -9,6 +9,6 @@ log=$build/gpu-tests.log
 status=0
 ctest --test-dir "$build" -R '^gpu\.' --output-on-failure --verbose "$@" >"$log" 2>&1 || status=$?
 # ctest's summary, and below it what the skipped tests gave as their reason.
-if [ "$status" != 0 ]; then cat "$log"; else sed -n '/tests passed/,$p' "$log"; fi
+if [ "$status" != 0 ]; then cat "$log"; else sed -n '/^[0-9]*% tests passed/,$p' "$log"; fi
 if reason=$(grep -om1 'no GPU here: .*' "$log"); then echo "$reason"; else grep -m1 'NCCL.*built with' "$log" || true; fi
 exit "$status"

@@ -149,7 +149,9 @@ TEST_F(Cli, DamagedShardsAreNamed) {
   std::string flipped = whole;
   flipped[whole.size() / 2] ^= 4;
   write_file(shard, flipped);
-  expect_error(saddle("check " + dir_ + "ring"), 65, "shard-00000.h5");
+  const Result check = saddle("check " + dir_ + "ring");
+  EXPECT_EQ(check.status, 65);
+  EXPECT_THAT(check.output, HasSubstr("shard-00000.h5: field x of sample"));
   EXPECT_EQ(saddle(train("x", "--steps 200"), 2).status, 65);
   write_file(shard, whole.substr(0, whole.size() / 2));
   expect_error(saddle(train("y"), 2), 65, "shard-00000.h5");
@@ -160,10 +162,10 @@ TEST_F(Cli, DamagedShardsAreNamed) {
 TEST_F(Cli, AFolderWithARunNeedsResumeAndTheSameOptions) {
   expect_ok(saddle(train("run", "--steps 10"), 2));
   expect_error(saddle(train("run", "--steps 20"), 2), 64, "--resume");
-  expect_error(saddle(train("run", "--steps 20 --resume", "gan"), 2), 64, "system: \"gan-ns\" in the checkpoint, \"gan\" now");
+  expect_error(saddle(train("run", "--steps 20 --resume", "gan"), 2), 64, "system: 'gan-ns' in the checkpoint, 'gan' now");
   expect_error(saddle(train("run", "--steps 20 --resume --set g.lr=0.1"), 2), 64, "g.lr");
   expect_ok(saddle("pack ring8 --samples 2000 --seed 2 --out " + dir_ + "other"));
-  expect_error(saddle(train("run", fmt::format("--steps 20 --resume --set data={}other", dir_)), 2), 64, "another data set");
+  expect_error(saddle(fmt::format("train --data {}other --out {}run --steps 20 --resume", dir_, dir_), 2), 64, "another data set");
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "losses/adversarial.h"
 
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/sigmoid.h>
 #include <gmock/gmock.h>
 
 #include <cmath>

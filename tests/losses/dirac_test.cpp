@@ -2,7 +2,7 @@
 // x. Which losses and penalties converge, orbit or diverge is known; systems.md section 29 gives the
 // distances.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include "dist/tensor.h"
 
 #include "losses/adversarial.h"
 #include "losses/penalty.h"

@@ -1,7 +1,9 @@
 // Parity with PyTorch: tests/peers/losses.py writes inputs, values and gradients, computed from formulas of
 // its own.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <ATen/ops/allclose.h>
+
+#include "dist/tensor.h"
 
 #include <fstream>
 #include <nlohmann/json.hpp>

@@ -37,8 +37,8 @@ TEST_P(BatchNormOverRanks, IsBatchNormOfTheWholeBatch) {
     const Range mine = uneven(comm);
     expect_near(y, expected.narrow(0, mine.first, mine.count), 1e-12);
 
-    for (auto& [name, p] : ours.parameters()) torch::Tensor(p).mutable_grad() = {};
-    for (auto& [name, p] : reference.parameters()) torch::Tensor(p).mutable_grad() = {};
+    for (auto& [name, p] : ours.parameters()) torch::Tensor(p).mutable_grad() = torch::Tensor();
+    for (auto& [name, p] : reference.parameters()) torch::Tensor(p).mutable_grad() = torch::Tensor();
     y.backward(normal(gs, uneven(comm), GetParam(), torch::kDouble));
     expected.backward(normal(gs, whole(comm), GetParam(), torch::kDouble));
     expect_near(x.grad(), all.grad().narrow(0, mine.first, mine.count), 1e-12);

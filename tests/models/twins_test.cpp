@@ -36,7 +36,7 @@ std::string twin_name(const std::string& ours) {
 class Twins : public testing::TestWithParam<std::string> {
  protected:
   json golden_ = json::parse(read_file(SADDLE_SOURCE_DIR "/tests/peers/goldens/systems.json")).at(GetParam());
-  Run run_;
+  saddle::Run run_;
   Stats stats_;
   Field field_;
 
@@ -103,7 +103,6 @@ TEST_P(Twins, LossesAndWeightsAreThoseOfPyTorch) {
     }
     EXPECT_EQ(at, recorded.size());
   }
-  int compared = 0;
   size_t compared = 0;
   each_twin(system, golden_["final"], [&](const std::string& name, const torch::Tensor& ours, const torch::Tensor& twin) {
     EXPECT_LE((ours - twin).abs().max().item<double>(), 1e-9) << name;
