@@ -106,8 +106,8 @@ torch::Tensor scatter(const torch::Tensor& real, const torch::Tensor& fake, int6
   const Frame frame(grey);
   Canvas canvas{torch::full({3, side * kSmooth, side * kSmooth}, 255, torch::kByte), side * kSmooth};
   const double radius = double(side) * kSmooth / 256;
-  draw(canvas, frame, grey, radius, {190, 190, 190});
-  draw(canvas, frame, coloured, radius * 0.75, {31, 98, 180});
+  draw(canvas, frame, grey, 2 * radius, {205, 205, 205});  // wider: seen also where fakes cover them
+  draw(canvas, frame, coloured, 0.75 * radius, {31, 98, 180});
   return canvas.pixels.view({3, side, kSmooth, side, kSmooth})
       .to(torch::kFloat)
       .mean({2, 4})

@@ -17,7 +17,9 @@ using nlohmann::json;
 
 constexpr int kFormat = 1;
 
-std::string step_name(int64_t step) { return fmt::format("step-{:010}", step); }
+std::string step_name(int64_t step) {
+  return fmt::format("step-{:010}", step);
+}
 
 // Published checkpoints by step, oldest first.
 std::vector<std::pair<int64_t, fs::path>> published(const std::string& folder) {
@@ -25,7 +27,8 @@ std::vector<std::pair<int64_t, fs::path>> published(const std::string& folder) {
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(folder, none)) {
     const std::string name = entry.path().filename().string();
-    if (name.size() == 15 && name.starts_with("step-") && name.find_first_not_of("0123456789", 5) == std::string::npos)
+    if (name.size() == 15 && name.starts_with("step-") &&
+        name.find_first_not_of("0123456789", 5) == std::string::npos)
       found.emplace_back(std::stoll(name.substr(5)), entry.path());
   }
   std::sort(found.begin(), found.end());
@@ -35,7 +38,8 @@ std::vector<std::pair<int64_t, fs::path>> published(const std::string& folder) {
 // The tensors this rank writes: each, largest first, goes to the rank with the least so far.
 std::map<std::string, torch::Tensor> share(const Comm& comm, const State& state) {
   std::vector<std::pair<int64_t, std::string>> by_size;
-  for (const auto& [name, tensor] : state.tensors) by_size.emplace_back(-static_cast<int64_t>(tensor.nbytes()), name);
+  for (const auto& [name, tensor] : state.tensors)
+    by_size.emplace_back(-static_cast<int64_t>(tensor.nbytes()), name);
   std::sort(by_size.begin(), by_size.end());
   std::vector<int64_t> load(comm.size());
   std::map<std::string, torch::Tensor> mine;
@@ -77,17 +81,21 @@ void verify_file(const fs::path& folder, const json& file) {
   std::error_code error;
   const auto bytes = fs::file_size(path, error);
   require(!error, Exit::data, "'{}' is missing", path);
-  require(bytes == file.at("bytes").get<uintmax_t>(), Exit::data, "'{}' has {} bytes, its manifest says {}", path, bytes,
-          file.at("bytes").get<uintmax_t>());
-  require(hash_file(path) == file.at("xxh3_128").get<std::string>(), Exit::data, "'{}' is damaged: its checksum differs", path);
+  require(bytes == file.at("bytes").get<uintmax_t>(), Exit::data, "'{}' has {} bytes, its manifest says {}",
+          path, bytes, file.at("bytes").get<uintmax_t>());
+  require(hash_file(path) == file.at("xxh3_128").get<std::string>(), Exit::data,
+          "'{}' is damaged: its checksum differs", path);
 }
 
 Checkpoint read_checkpoint(const fs::path& folder) try {
   const json manifest = json::parse(read_file((folder / "manifest.json").string()));
   const int format = manifest.at("format").get<int>();
-  require(format <= kFormat, Exit::data, "'{}' has checkpoint format {}, this saddle reads up to {}: use a newer saddle",
-          folder.string(), format, kFormat);
-  Checkpoint checkpoint{.step = manifest.at("step").get<int64_t>(), .state = {}, .about = manifest.at("about"),
+  require(format <= kFormat, Exit::data,
+          "'{}' has checkpoint format {}, this saddle reads up to {}: use a newer saddle", folder.string(),
+          format, kFormat);
+  Checkpoint checkpoint{.step = manifest.at("step").get<int64_t>(),
+                        .state = {},
+                        .about = manifest.at("about"),
                         .folder = folder.string()};
   for (const json& file : manifest.at("files")) {
     verify_file(folder, file);
@@ -104,7 +112,8 @@ Checkpoint read_checkpoint(const fs::path& folder) try {
 
 }  // namespace
 
-void save_checkpoint(const Comm& comm, const std::string& folder, const Checkpoint& checkpoint, int64_t keep) {
+void save_checkpoint(const Comm& comm, const std::string& folder, const Checkpoint& checkpoint,
+                     int64_t keep) {
   const fs::path target = fs::path(folder) / step_name(checkpoint.step), temporary = target.string() + ".tmp";
   comm.together([&] {
     if (comm.rank() != 0) return;
@@ -135,10 +144,12 @@ std::optional<Checkpoint> load_checkpoint(const std::string& folder) {
     try {
       return read_checkpoint(candidate->second);
     } catch (const Error& e) {
-      log::warn("checkpoint {} is not usable, trying the one before: {}", candidate->second.string(), e.what());
+      log::warn("checkpoint {} is not usable, trying the one before: {}", candidate->second.string(),
+                e.what());
     }
   }
-  require(found.empty(), Exit::data, "none of the {} checkpoints in '{}' is whole: restore one, or start again in another folder",
+  require(found.empty(), Exit::data,
+          "none of the {} checkpoints in '{}' is whole: restore one, or start again in another folder",
           found.size(), folder);
   return std::nullopt;
 }

@@ -46,10 +46,14 @@ std::shared_ptr<c10d::Backend> shared(c10::intrusive_ptr<c10d::Backend> backend)
 
 c10d::ReduceOp reduce_op(Reduce how) {
   switch (how) {
-    case Reduce::sum: return c10d::ReduceOp::SUM;
-    case Reduce::average: return c10d::ReduceOp::AVG;
-    case Reduce::min: return c10d::ReduceOp::MIN;
-    case Reduce::max: return c10d::ReduceOp::MAX;
+    case Reduce::sum:
+      return c10d::ReduceOp::SUM;
+    case Reduce::average:
+      return c10d::ReduceOp::AVG;
+    case Reduce::min:
+      return c10d::ReduceOp::MIN;
+    case Reduce::max:
+      return c10d::ReduceOp::MAX;
   }
   fail(Exit::bug, "unknown reduction");
 }
@@ -102,7 +106,9 @@ int World::size() const {
   return size;
 }
 
-void World::barrier() const { quiet_barrier(control); }
+void World::barrier() const {
+  quiet_barrier(control);
+}
 
 void World::abort(int status) {
   MPI_Abort(MPI_COMM_WORLD, status);
@@ -127,8 +133,10 @@ Comm World::comm(const std::string& device) {
   // Two ranks on one device are allowed only when asked for by name: NCCL refuses them unless told otherwise.
   int usable = device == "auto" ? devices >= comm.local_size_ : devices > 0;
   MPI_Allreduce(MPI_IN_PLACE, &usable, 1, MPI_INT, MPI_MIN, control);
-  require(usable || device != "cuda", Exit::usage, "device=cuda, but not every rank has a CUDA device ({}): use device=cpu",
-          cuda ? fmt::format("{} has {} for {} ranks", comm.host_, devices, comm.local_size_) : why_no_cuda());
+  require(
+      usable || device != "cuda", Exit::usage,
+      "device=cuda, but not every rank has a CUDA device ({}): use device=cpu",
+      cuda ? fmt::format("{} has {} for {} ranks", comm.host_, devices, comm.local_size_) : why_no_cuda());
   if (usable && device != "cpu") {
     comm.device_ = torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(comm.local_rank_ % devices));
     comm.backend_ = nccl(*cuda, comm);

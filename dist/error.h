@@ -23,7 +23,8 @@ template <class... Args>
   throw Error(kind, fmt::format(format, std::forward<Args>(args)...));
 }
 
-// The arguments are evaluated whether or not the condition holds: nothing that needs it to be false, or costs much.
+// The arguments are evaluated whether or not the condition holds: nothing that needs it to be false, or costs
+// much.
 template <class... Args>
 void require(bool condition, Exit kind, fmt::format_string<Args...> format, Args&&... args) {
   if (!condition) throw Error(kind, fmt::format(format, std::forward<Args>(args)...));

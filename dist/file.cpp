@@ -16,7 +16,9 @@
 namespace saddle {
 namespace {
 
-std::string hex(XXH128_hash_t hash) { return fmt::format("{:016x}{:016x}", hash.high64, hash.low64); }
+std::string hex(XXH128_hash_t hash) {
+  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+}
 
 [[noreturn]] void cannot(const char* what, const std::string& path) {
   fail(Exit::io, "cannot {} '{}': {}", what, path, std::strerror(errno));
@@ -77,7 +79,9 @@ void sync_folder(const std::string& path) {
   if (status != 0 && errno != EINVAL) cannot("sync folder", path);  // some file systems have no such thing
 }
 
-std::string hash_text(std::string_view bytes) { return hex(XXH3_128bits(bytes.data(), bytes.size())); }
+std::string hash_text(std::string_view bytes) {
+  return hex(XXH3_128bits(bytes.data(), bytes.size()));
+}
 
 std::string hash_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

@@ -30,6 +30,8 @@ void write_info(const std::string& line) {
   if (this_rank == 0) logger().info(line);
 }
 
-void write_warning(const std::string& line) { logger().warn("warning: " + line); }
+void write_warning(const std::string& line) {
+  logger().warn("warning: " + line);
+}
 
 }  // namespace saddle::log

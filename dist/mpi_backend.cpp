@@ -20,23 +20,35 @@ void check(int status, const char* what) {
 
 MPI_Datatype mpi_type(const at::Tensor& tensor) {
   switch (tensor.scalar_type()) {
-    case at::kFloat: return MPI_FLOAT;
-    case at::kDouble: return MPI_DOUBLE;
-    case at::kLong: return MPI_INT64_T;
-    case at::kInt: return MPI_INT32_T;
-    case at::kByte: return MPI_UINT8_T;
-    default: fail(Exit::bug, "the MPI backend has no reduction for {}: expected float32, float64, int64, int32 or uint8",
-                  c10::toString(tensor.scalar_type()));
+    case at::kFloat:
+      return MPI_FLOAT;
+    case at::kDouble:
+      return MPI_DOUBLE;
+    case at::kLong:
+      return MPI_INT64_T;
+    case at::kInt:
+      return MPI_INT32_T;
+    case at::kByte:
+      return MPI_UINT8_T;
+    default:
+      fail(Exit::bug,
+           "the MPI backend has no reduction for {}: expected float32, float64, int64, int32 or uint8",
+           c10::toString(tensor.scalar_type()));
   }
 }
 
 MPI_Op mpi_op(const c10d::ReduceOp& op) {
   switch (op) {
-    case c10d::ReduceOp::SUM: return MPI_SUM;
-    case c10d::ReduceOp::AVG: return MPI_SUM;
-    case c10d::ReduceOp::MIN: return MPI_MIN;
-    case c10d::ReduceOp::MAX: return MPI_MAX;
-    default: fail(Exit::bug, "the MPI backend reduces by SUM, AVG, MIN or MAX");
+    case c10d::ReduceOp::SUM:
+      return MPI_SUM;
+    case c10d::ReduceOp::AVG:
+      return MPI_SUM;
+    case c10d::ReduceOp::MIN:
+      return MPI_MIN;
+    case c10d::ReduceOp::MAX:
+      return MPI_MAX;
+    default:
+      fail(Exit::bug, "the MPI backend reduces by SUM, AVG, MIN or MAX");
   }
 }
 
@@ -63,8 +75,10 @@ void quiet_barrier(MPI_Comm comm) {
   for (int polls = 0, done = 0;; ++polls) {
     check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
     if (done) return;
-    if (polls < 200) std::this_thread::yield();
-    else std::this_thread::sleep_for(std::chrono::microseconds(polls < 2000 ? 20 : 500));
+    if (polls < 200)
+      std::this_thread::yield();
+    else
+      std::this_thread::sleep_for(std::chrono::microseconds(polls < 2000 ? 20 : 500));
   }
 }
 
@@ -139,15 +153,15 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::start(c10d::OpType type, std::functio
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::allreduce(std::vector<at::Tensor>& tensors,
                                                      const c10d::AllreduceOptions& options) {
-  return start(c10d::OpType::ALLREDUCE, [this, tensor = only(tensors), type = mpi_type(only(tensors)),
-                                         op = mpi_op(options.reduceOp),
-                                         average = options.reduceOp == c10d::ReduceOp::AVG] {
-    quiet_barrier(comm_);
-    in_pieces(tensor, [&](void* data, int count) {
-      check(MPI_Allreduce(MPI_IN_PLACE, data, count, type, op, comm_), "MPI_Allreduce");
-    });
-    if (average) at::Tensor(tensor).div_(size_);
-  });
+  return start(c10d::OpType::ALLREDUCE,
+               [this, tensor = only(tensors), type = mpi_type(only(tensors)), op = mpi_op(options.reduceOp),
+                average = options.reduceOp == c10d::ReduceOp::AVG] {
+                 quiet_barrier(comm_);
+                 in_pieces(tensor, [&](void* data, int count) {
+                   check(MPI_Allreduce(MPI_IN_PLACE, data, count, type, op, comm_), "MPI_Allreduce");
+                 });
+                 if (average) at::Tensor(tensor).div_(size_);
+               });
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::broadcast(std::vector<at::Tensor>& tensors,
@@ -155,12 +169,15 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::broadcast(std::vector<at::Tensor>& te
   return start(c10d::OpType::BROADCAST, [this, bytes = only(tensors).view(-1).view(at::kByte),
                                          root = static_cast<int>(options.rootRank)] {
     quiet_barrier(comm_);
-    in_pieces(bytes, [&](void* data, int count) { check(MPI_Bcast(data, count, MPI_BYTE, root, comm_), "MPI_Bcast"); });
+    in_pieces(bytes, [&](void* data, int count) {
+      check(MPI_Bcast(data, count, MPI_BYTE, root, comm_), "MPI_Bcast");
+    });
   });
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::allgather(std::vector<std::vector<at::Tensor>>& outputs,
-                                                     std::vector<at::Tensor>& inputs, const c10d::AllgatherOptions&) {
+                                                     std::vector<at::Tensor>& inputs,
+                                                     const c10d::AllgatherOptions&) {
   require(outputs.size() == 1 && static_cast<int>(outputs[0].size()) == size_, Exit::bug,
           "allgather needs one output a rank");
   return start(c10d::OpType::ALLGATHER, [this, input = only(inputs), parts = outputs[0]] {
@@ -169,8 +186,9 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::allgather(std::vector<std::vector<at:
     for (int root = 0; root < size_; ++root) {
       at::Tensor part = parts[root];
       if (root == rank_) part.copy_(input);
-      in_pieces(part.view(-1).view(at::kByte),
-                [&](void* data, int count) { check(MPI_Bcast(data, count, MPI_BYTE, root, comm_), "MPI_Bcast"); });
+      in_pieces(part.view(-1).view(at::kByte), [&](void* data, int count) {
+        check(MPI_Bcast(data, count, MPI_BYTE, root, comm_), "MPI_Bcast");
+      });
     }
   });
 }

@@ -14,8 +14,8 @@ namespace saddle {
 // Waits until every rank of `comm` has come here, leaving the core to others meanwhile (MPI itself spins).
 void quiet_barrier(MPI_Comm comm);
 
-// Collectives on contiguous cpu tensors, run in order of call by one thread on a communicator of its own. Every
-// returned Work completes when the tensor holds the result; `wait` throws what the collective threw.
+// Collectives on contiguous cpu tensors, run in order of call by one thread on a communicator of its own.
+// Every returned Work completes when the tensor holds the result; `wait` throws what the collective threw.
 class MpiBackend final : public c10d::Backend {
  public:
   explicit MpiBackend(MPI_Comm parent);  // collective: duplicates `parent`

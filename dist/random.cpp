@@ -13,7 +13,8 @@ namespace {
 
 // Fills sample by sample; `fill(engine, row, n)` writes the n elements of one sample.
 template <class T, class Fill>
-torch::Tensor rows(const Stream& stream, Range range, at::IntArrayRef shape, torch::ScalarType dtype, Fill fill) {
+torch::Tensor rows(const Stream& stream, Range range, at::IntArrayRef shape, torch::ScalarType dtype,
+                   Fill fill) {
   std::vector<int64_t> sizes{range.count};
   sizes.insert(sizes.end(), shape.begin(), shape.end());
   torch::Tensor out = torch::empty(sizes, torch::dtype<T>());
@@ -26,7 +27,9 @@ torch::Tensor rows(const Stream& stream, Range range, at::IntArrayRef shape, tor
   return out.to(dtype);
 }
 
-double open_unit(at::philox_engine& engine) { return (engine() + 0.5) * 0x1p-32; }  // (0, 1)
+double open_unit(at::philox_engine& engine) {
+  return (engine() + 0.5) * 0x1p-32;
+}  // (0, 1)
 
 }  // namespace
 
@@ -54,10 +57,12 @@ torch::Tensor normal(const Stream& stream, Range range, at::IntArrayRef shape, t
 
 torch::Tensor integers(const Stream& stream, Range range, int64_t high) {
   require(high > 0 && high <= INT32_MAX, Exit::bug, "integers: high must be in [1, 2^31), found {}", high);
-  return rows<int64_t>(stream, range, {}, torch::kLong, [high](at::philox_engine& engine, int64_t* row, int64_t n) {
-    // Lemire's multiply-shift: bias below 2^-32 * high.
-    for (int64_t j = 0; j < n; ++j) row[j] = static_cast<int64_t>((uint64_t{engine()} * uint64_t(high)) >> 32);
-  });
+  return rows<int64_t>(stream, range, {}, torch::kLong,
+                       [high](at::philox_engine& engine, int64_t* row, int64_t n) {
+                         // Lemire's multiply-shift: bias below 2^-32 * high.
+                         for (int64_t j = 0; j < n; ++j)
+                           row[j] = static_cast<int64_t>((uint64_t{engine()} * uint64_t(high)) >> 32);
+                       });
 }
 
 }  // namespace saddle

@@ -26,6 +26,6 @@ struct Range {
 // Values are computed in float32 (uniform) or float64 (normal) and rounded, so every dtype sees one sequence.
 torch::Tensor uniform(const Stream&, Range, at::IntArrayRef shape, torch::ScalarType dtype);  // [0, 1)
 torch::Tensor normal(const Stream&, Range, at::IntArrayRef shape, torch::ScalarType dtype);   // N(0, 1)
-torch::Tensor integers(const Stream&, Range, int64_t high);                                   // int64 in [0, high)
+torch::Tensor integers(const Stream&, Range, int64_t high);  // int64 in [0, high)
 
 }  // namespace saddle

@@ -15,7 +15,8 @@ Replica::Replica(const Comm& comm, Named parameters, Buckets buckets)
   require(!parameters_.empty(), Exit::bug, "a replica needs at least one parameter");
   std::set<const void*> seen;
   for (const auto& [name, p] : parameters_) {
-    require(p.scalar_type() == parameters_[0].second.scalar_type() && p.device() == parameters_[0].second.device(),
+    require(p.scalar_type() == parameters_[0].second.scalar_type() &&
+                p.device() == parameters_[0].second.device(),
             Exit::bug, "parameter '{}': a replica's parameters share one dtype and device", name);
     require(seen.insert(p.unsafeGetTensorImpl()).second, Exit::bug, "parameter '{}' is listed twice", name);
   }
@@ -26,7 +27,9 @@ Replica::Replica(const Comm& comm, Named parameters, Buckets buckets)
     for (size_t i = 0; i < parameters_.size(); ++i) hook(i);
 }
 
-Replica::~Replica() { *alive_ = false; }
+Replica::~Replica() {
+  *alive_ = false;
+}
 
 void Replica::flatten() {
   std::vector<torch::Tensor> flat;
@@ -71,7 +74,9 @@ void Replica::learn(bool yes) {
   for (auto& [name, p] : parameters_) p.set_requires_grad(yes);
 }
 
-void Replica::zero_grad() { gradients_.zero_(); }
+void Replica::zero_grad() {
+  gradients_.zero_();
+}
 
 void Replica::arm() {
   for (Bucket& bucket : buckets_) bucket.waiting = bucket.parameters;

@@ -1,5 +1,6 @@
-// One player's parameters as views of one flat vector, and their gradients of another, kept identical on all ranks
-// by an all-reduce in buckets that overlaps the backward pass. Relies on equal parameters and equal order on all ranks.
+// One player's parameters as views of one flat vector, and their gradients of another, kept identical on all
+// ranks by an all-reduce in buckets that overlaps the backward pass. Relies on equal parameters and equal
+// order on all ranks.
 #pragma once
 
 #include <memory>
@@ -21,8 +22,9 @@ class Replica {
  public:
   using Named = std::vector<std::pair<std::string, torch::Tensor>>;
 
-  // Collective: weights are rank 0's from here on. Parameters of one dtype on one device, already where they stay:
-  // they become views (`.to()` afterwards would undo it). Exit::bug for an empty list, mixed dtypes or a repeated one.
+  // Collective: weights are rank 0's from here on. Parameters of one dtype on one device, already where they
+  // stay: they become views (`.to()` afterwards would undo it). Exit::bug for an empty list, mixed dtypes or
+  // a repeated one.
   Replica(const Comm& comm, Named parameters, Buckets buckets = {});
   ~Replica();
   Replica(const Replica&) = delete;
@@ -36,8 +38,8 @@ class Replica {
   void zero_grad();
   // Before the last backward of an optimizer step: buckets reduce as they fill, always in the same order.
   void arm();
-  // Collective, after that backward: reduces what no gradient reached, as zeros, and waits. Gradients are summed;
-  // scale each rank's mean loss by 1 / comm.size() to have the gradient of the global mean.
+  // Collective, after that backward: reduces what no gradient reached, as zeros, and waits. Gradients are
+  // summed; scale each rank's mean loss by 1 / comm.size() to have the gradient of the global mean.
   void finish();
 
   // Weights by parameter name.
@@ -59,8 +61,8 @@ class Replica {
   Comm comm_;
   Named parameters_;
   torch::Tensor weights_, gradients_;
-  std::vector<Bucket> buckets_;           // from the last parameter to the first, as backward reaches them
-  std::vector<size_t> bucket_of_;         // by parameter
+  std::vector<Bucket> buckets_;              // from the last parameter to the first, as backward reaches them
+  std::vector<size_t> bucket_of_;            // by parameter
   std::vector<std::shared_ptr<void>> keep_;  // the accumulator nodes that carry the hooks
   std::shared_ptr<bool> alive_;              // hooks may outlive the replica
   size_t next_ = 0;                          // bucket to launch

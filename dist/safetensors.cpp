@@ -14,8 +14,8 @@ namespace {
 using nlohmann::json;
 
 const std::vector<std::pair<torch::ScalarType, std::string>> kTypes = {
-    {torch::kDouble, "F64"}, {torch::kFloat, "F32"}, {torch::kHalf, "F16"}, {torch::kBFloat16, "BF16"},
-    {torch::kLong, "I64"},   {torch::kInt, "I32"},   {torch::kShort, "I16"},   {torch::kChar, "I8"},
+    {torch::kDouble, "F64"}, {torch::kFloat, "F32"}, {torch::kHalf, "F16"},  {torch::kBFloat16, "BF16"},
+    {torch::kLong, "I64"},   {torch::kInt, "I32"},   {torch::kShort, "I16"}, {torch::kChar, "I8"},
     {torch::kByte, "U8"},    {torch::kBool, "BOOL"}};
 
 std::string type_name(torch::ScalarType type) {
@@ -31,7 +31,8 @@ torch::ScalarType type_of(const std::string& name, const std::string& path) {
 }
 
 // One tensor of the header: its bytes must begin where the one before ended.
-torch::Tensor tensor_at(const std::string& path, const json& entry, const char* data, int64_t size, int64_t& at) {
+torch::Tensor tensor_at(const std::string& path, const json& entry, const char* data, int64_t size,
+                        int64_t& at) {
   const auto shape = entry.at("shape").get<std::vector<int64_t>>();
   const auto offsets = entry.at("data_offsets").get<std::vector<int64_t>>();
   const torch::ScalarType type = type_of(entry.at("dtype").get<std::string>(), path);
@@ -39,8 +40,8 @@ torch::Tensor tensor_at(const std::string& path, const json& entry, const char* 
               offsets[0] == at && offsets[1] >= at && offsets[1] <= size,
           Exit::data, "'{}': a tensor's bytes {} overlap, leave a gap or pass the end", path, entry.dump());
   torch::Tensor tensor = torch::empty(shape, type);
-  require(static_cast<int64_t>(tensor.nbytes()) == offsets[1] - at, Exit::data, "'{}': shape and bytes disagree in {}", path,
-          entry.dump());
+  require(static_cast<int64_t>(tensor.nbytes()) == offsets[1] - at, Exit::data,
+          "'{}': shape and bytes disagree in {}", path, entry.dump());
   if (tensor.numel() > 0) std::memcpy(tensor.data_ptr(), data + at, tensor.nbytes());
   at = offsets[1];
   return tensor;
@@ -55,7 +56,9 @@ int64_t write_safetensors(const std::string& path, const std::map<std::string, t
   int64_t at = 0;
   for (const auto& [name, tensor] : tensors) {
     const int64_t end = at + static_cast<int64_t>(tensor.nbytes());
-    header[name] = {{"dtype", type_name(tensor.scalar_type())}, {"shape", tensor.sizes().vec()}, {"data_offsets", {at, end}}};
+    header[name] = {{"dtype", type_name(tensor.scalar_type())},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {at, end}}};
     at = end;
   }
   std::string text = header.dump();
@@ -77,9 +80,11 @@ std::map<std::string, torch::Tensor> read_safetensors(const std::string& path) t
   uint64_t length = 0;
   require(file.size() >= sizeof length, Exit::data, "'{}' is cut off: {} bytes", path, file.size());
   std::memcpy(&length, file.data(), sizeof length);
-  require(length <= file.size() - sizeof length, Exit::data, "'{}' is cut off: its header says {} bytes, {} are there", path,
-          length, file.size() - sizeof length);
-  const json header = json::parse(file.begin() + sizeof length, file.begin() + sizeof length + int64_t(length));
+  require(length <= file.size() - sizeof length, Exit::data,
+          "'{}' is cut off: its header says {} bytes, {} are there", path, length,
+          file.size() - sizeof length);
+  const json header =
+      json::parse(file.begin() + sizeof length, file.begin() + sizeof length + int64_t(length));
   const char* data = file.data() + sizeof length + length;
   const int64_t size = static_cast<int64_t>(file.size() - sizeof length - length);
   std::vector<std::pair<std::string, json>> entries;

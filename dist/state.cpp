@@ -11,7 +11,9 @@ namespace {
 
 struct Collector final : StateVisitor {
   State state;
-  void tensor(const std::string& name, torch::Tensor& value) override { add(state.tensors, name, value.detach()); }
+  void tensor(const std::string& name, torch::Tensor& value) override {
+    add(state.tensors, name, value.detach());
+  }
   void number(const std::string& name, int64_t& value) override { add(state.numbers, name, value); }
   void number(const std::string& name, double& value) override { add(state.numbers, name, value); }
 
@@ -29,20 +31,26 @@ struct Restorer final : StateVisitor {
   void tensor(const std::string& name, torch::Tensor& value) override {
     const torch::Tensor& saved = find(state.tensors, name);
     require(saved.sizes() == value.sizes() && saved.scalar_type() == value.scalar_type(), Exit::data,
-            "checkpoint holds '{}' as {} {}, this run needs {} {}: resume with the options the run was started with",
+            "checkpoint holds '{}' as {} {}, this run needs {} {}: resume with the options the run was "
+            "started with",
             name, c10::str(saved.sizes()), c10::toString(saved.scalar_type()), c10::str(value.sizes()),
             c10::toString(value.scalar_type()));
     at::NoGradGuard no_grad;
     value.copy_(saved);
   }
-  void number(const std::string& name, int64_t& value) override { value = find(state.numbers, name).get<int64_t>(); }
-  void number(const std::string& name, double& value) override { value = find(state.numbers, name).get<double>(); }
+  void number(const std::string& name, int64_t& value) override {
+    value = find(state.numbers, name).get<int64_t>();
+  }
+  void number(const std::string& name, double& value) override {
+    value = find(state.numbers, name).get<double>();
+  }
 
   template <class Map>
   const typename Map::mapped_type& find(const Map& map, const std::string& name) {
     auto found = map.find(name);
     require(found != map.end(), Exit::data,
-            "checkpoint has no '{}', which this run needs: resume with the system and options the run was started with",
+            "checkpoint has no '{}', which this run needs: resume with the system and options the run was "
+            "started with",
             name);
     ++seen;
     return found->second;
@@ -57,8 +65,12 @@ struct Digester final : StateVisitor {
     const torch::Tensor host = value.detach().cpu().contiguous();
     XXH3_64bits_update(hash.get(), host.data_ptr(), host.nbytes());
   }
-  void number(const std::string&, int64_t& value) override { XXH3_64bits_update(hash.get(), &value, sizeof value); }
-  void number(const std::string&, double& value) override { XXH3_64bits_update(hash.get(), &value, sizeof value); }
+  void number(const std::string&, int64_t& value) override {
+    XXH3_64bits_update(hash.get(), &value, sizeof value);
+  }
+  void number(const std::string&, double& value) override {
+    XXH3_64bits_update(hash.get(), &value, sizeof value);
+  }
 };
 
 }  // namespace
@@ -73,8 +85,9 @@ void restore(const Visit& visit, const State& state) {
   Restorer restorer(state);
   visit(restorer);
   const size_t saved = state.tensors.size() + state.numbers.size();
-  require(restorer.seen == saved, Exit::data, "checkpoint holds {} items of state, this run knows {} of them: {}",
-          saved, restorer.seen, "resume with the system and options the run was started with");
+  require(restorer.seen == saved, Exit::data,
+          "checkpoint holds {} items of state, this run knows {} of them: {}", saved, restorer.seen,
+          "resume with the system and options the run was started with");
 }
 
 uint64_t digest(const Visit& visit) {

@@ -25,7 +25,9 @@ class StateVisitor {
 class Scope final : public StateVisitor {
  public:
   Scope(StateVisitor& inner, const std::string& prefix) : inner_(inner), prefix_(prefix + ".") {}
-  void tensor(const std::string& name, torch::Tensor& value) override { inner_.tensor(prefix_ + name, value); }
+  void tensor(const std::string& name, torch::Tensor& value) override {
+    inner_.tensor(prefix_ + name, value);
+  }
   void number(const std::string& name, int64_t& value) override { inner_.number(prefix_ + name, value); }
   void number(const std::string& name, double& value) override { inner_.number(prefix_ + name, value); }
 
@@ -44,7 +46,8 @@ using Visit = std::function<void(StateVisitor&)>;
 
 // Refers to the live tensors, without a copy.
 State collect(const Visit&);
-// Copies `state` into what `visit` shows. Exit::data if a name is missing, left over, or of another shape or dtype.
+// Copies `state` into what `visit` shows. Exit::data if a name is missing, left over, or of another shape or
+// dtype.
 void restore(const Visit&, const State& state);
 // XXH3 of all values in order of visit; equal on ranks that hold equal state.
 uint64_t digest(const Visit&);

@@ -11,9 +11,12 @@ void Stats::report(const std::string& name, const torch::Tensor& values) {
   const torch::Tensor x = values.detach().to(torch::kDouble).reshape(-1);
   const torch::Tensor count = torch::full({}, static_cast<double>(x.numel()), x.options());
   const torch::Tensor moments = torch::stack({count, x.sum(), x.dot(x)});
-  auto found = std::find_if(sums_.begin(), sums_.end(), [&](const auto& entry) { return entry.first == name; });
-  if (found == sums_.end()) sums_.emplace_back(name, moments);
-  else found->second.add_(moments);
+  auto found =
+      std::find_if(sums_.begin(), sums_.end(), [&](const auto& entry) { return entry.first == name; });
+  if (found == sums_.end())
+    sums_.emplace_back(name, moments);
+  else
+    found->second.add_(moments);
 }
 
 std::vector<Moments> Stats::tick(const Comm& comm) {
@@ -25,8 +28,9 @@ std::vector<Moments> Stats::tick(const Comm& comm) {
   }
   const auto all_names = comm.all_gather_text(names);
   for (size_t r = 0; r < all_names.size(); ++r)
-    require(all_names[r] == names, Exit::bug, "rank {} reported other statistics than rank {}:\n{}against\n{}", r,
-            comm.rank(), all_names[r], names);
+    require(all_names[r] == names, Exit::bug,
+            "rank {} reported other statistics than rank {}:\n{}against\n{}", r, comm.rank(), all_names[r],
+            names);
   if (rows.empty()) return {};
   torch::Tensor table = torch::stack(rows);
   comm.all_reduce(table);

@@ -1,5 +1,5 @@
-// Statistics of a run: report(name, tensor) adds to moments on the device, without a host synchronisation; once a
-// tick they are summed over all ranks.
+// Statistics of a run: report(name, tensor) adds to moments on the device, without a host synchronisation;
+// once a tick they are summed over all ranks.
 #pragma once
 
 #include <string>

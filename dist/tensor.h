@@ -1,6 +1,7 @@
-// Tensors and the operators the house uses, without the rest of LibTorch. <torch/torch.h> costs every file that
-// includes it 20 to 30 seconds; this costs 3. An operator that is missing here: add its <ATen/ops/...> line.
-// at:: names are also torch:: names (as in <torch/types.h>); dtypes are kFloat, kDouble, kLong, kInt, kByte.
+// Tensors and the operators the house uses, without the rest of LibTorch. <torch/torch.h> costs every file
+// that includes it 20 to 30 seconds; this costs 3. An operator that is missing here: add its <ATen/ops/...>
+// line. at:: names are also torch:: names (as in <torch/types.h>); dtypes are kFloat, kDouble, kLong, kInt,
+// kByte.
 #pragma once
 
 #include <ATen/TensorOperators.h>

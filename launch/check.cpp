@@ -33,8 +33,7 @@ void print_table(const std::string& folder, const Audit& audit) {
   print_row("source", index.provenance.value("source", "unknown"));
   print_row("samples", fmt::format("{}", index.count));
   print_row("schema", describe(index.schema));
-  print_row("shards",
-            fmt::format("{} of {:.1f} MiB together", index.shards.size(), double(bytes) / (1 << 20)));
+  print_row("shards", fmt::format("{}, {:.1f} MiB together", index.shards.size(), double(bytes) / (1 << 20)));
   print_row("fingerprint", index.fingerprint);
   for (size_t f = 0; f < index.schema.fields.size(); ++f)
     if (!audit.per_class[f].empty()) {

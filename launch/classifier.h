@@ -1,5 +1,5 @@
-// A small convolutional classifier, trained here on the data's labels: a judge of conditional samples, and a source of features for
-// Fréchet distances ("FD(classifier)", never called FID).
+// A small convolutional classifier, trained here on the data's labels: a judge of conditional samples, and a
+// source of features for Fréchet distances ("FD(classifier)", never called FID).
 #pragma once
 
 #include <memory>
@@ -11,8 +11,8 @@ namespace saddle {
 
 class Classifier {
  public:
-  // Trains for `epochs` on all but the last `held_out` samples of labelled image data; on one rank, deterministic in the seed.
-  // Exit::data if the data have no image [C, H, W] and label.
+  // Trains for `epochs` on all but the last `held_out` samples of labelled image data; on one rank,
+  // deterministic in the seed. Exit::data if the data have no image [C, H, W] and label.
   Classifier(const Dataset& data, uint64_t seed, int64_t epochs = 2, int64_t held_out = 5000);
   ~Classifier();
 

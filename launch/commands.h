@@ -1,5 +1,6 @@
-// The subcommands, one file each. `add_*` describes the flags to CLI11 and, when its subcommand is chosen, sets
-// `chosen` to the work to do. The work runs after MPI has started, on every rank; it throws Error or returns a status.
+// The subcommands, one file each. `add_*` describes the flags to CLI11 and, when its subcommand is chosen,
+// sets `chosen` to the work to do. The work runs after MPI has started, on every rank; it throws Error or
+// returns a status.
 #pragma once
 
 #include <CLI/CLI.hpp>

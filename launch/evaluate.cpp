@@ -1,5 +1,5 @@
-// saddle evaluate: measures of a run that fit its data. Generated mixtures: modes covered. Labelled images: a classifier
-// trained on the real data judges the samples.
+// saddle evaluate: measures of a run that fit its data. Generated mixtures: modes covered. Labelled images: a
+// classifier trained on the real data judges the samples.
 #include <ATen/Parallel.h>
 
 #include <filesystem>
@@ -34,11 +34,17 @@ torch::Tensor centers_of(const json& mixture) {
 }
 
 json judge_modes(const torch::Tensor& samples, const json& mixture) {
-  const ModeCoverage c = mode_coverage(samples.to(torch::kDouble), centers_of(mixture), mixture.at("sigma").get<double>());
-  return {{"modes", c.modes}, {"of", c.total}, {"solid_modes", c.solid_modes}, {"high_quality", c.high_quality}, {"reverse_kl", c.reverse_kl}};
+  const ModeCoverage c =
+      mode_coverage(samples.to(torch::kDouble), centers_of(mixture), mixture.at("sigma").get<double>());
+  return {{"modes", c.modes},
+          {"of", c.total},
+          {"solid_modes", c.solid_modes},
+          {"high_quality", c.high_quality},
+          {"reverse_kl", c.reverse_kl}};
 }
 
-// Agreement of requested labels with the classifier's, and the Fréchet distance of its features with its noise floor.
+// Agreement of requested labels with the classifier's, and the Fréchet distance of its features with its
+// noise floor.
 json judge_images(const Batch& samples, const Dataset& data, uint64_t seed) {
   const Classifier judge(data, seed);
   const torch::Tensor images = samples["image"].to(torch::kFloat);
@@ -51,7 +57,8 @@ json judge_images(const Batch& samples, const Dataset& data, uint64_t seed) {
     const torch::Tensor labels = samples["label"], right = predicted.eq(labels);
     result["agreement"] = right.to(torch::kDouble).mean().item<double>();
     for (int64_t k = 0; k < classes; ++k)
-      result["agreement_by_class"].push_back(right.masked_select(labels.eq(k)).to(torch::kDouble).mean().item<double>());
+      result["agreement_by_class"].push_back(
+          right.masked_select(labels.eq(k)).to(torch::kDouble).mean().item<double>());
   }
   const int64_t n = std::min(images.size(0), data.size() / 2);
   const torch::Tensor real = judge.features(real_samples(data, "image", 0, n, torch::kFloat));
@@ -65,15 +72,21 @@ int evaluate(World& world, const EvaluateFlags& flags) {
   const Comm comm = world.comm("cpu");
   const auto loaded = load_run(flags.run, comm);
   comm.together([&] {
-    require(comm.size() == 1, Exit::usage, "saddle evaluate runs on one rank, found {}: start it without mpirun", comm.size());
+    require(comm.size() == 1, Exit::usage,
+            "saddle evaluate runs on one rank, found {}: start it without mpirun", comm.size());
     const auto data = loaded->data();
     const Drawing drawing{.count = flags.count, .seed = flags.seed};
     const Batch samples = draw_samples(*loaded->system, drawing);
     const json& source = data->provenance();
     json result = {{"run", flags.run}, {"step", loaded->step}, {"samples", flags.count}};
-    if (source.contains("mixture")) result.update(judge_modes((*samples.begin()).second, source["mixture"]));
-    else if (data->schema().has("image") && data->schema().has("label")) result.update(judge_images(samples, *data, flags.seed));
-    else fail(Exit::usage, "no measure fits these data ({}): expected a generated mixture, or images with labels", describe(data->schema()));
+    if (source.contains("mixture"))
+      result.update(judge_modes((*samples.begin()).second, source["mixture"]));
+    else if (data->schema().has("image") && data->schema().has("label"))
+      result.update(judge_images(samples, *data, flags.seed));
+    else
+      fail(Exit::usage,
+           "no measure fits these data ({}): expected a generated mixture, or images with labels",
+           describe(data->schema()));
     if (!flags.picture.empty()) write_png(flags.picture, preview(*loaded->system, drawing, data.get()));
     write_file(flags.run + "/evaluation.json", result.dump(1) + "\n");
     std::cout << result.dump(1) << std::endl;
@@ -85,9 +98,14 @@ int evaluate(World& world, const EvaluateFlags& flags) {
 
 void add_evaluate(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<EvaluateFlags>();
-  CLI::App* sub = app.add_subcommand("evaluate", "Measure a run: mode coverage of mixtures, agreement with a classifier for labelled images");
-  sub->add_option("run", flags->run, "Run folder; the result is printed and kept in RUN/evaluation.json")->required();
-  sub->add_option("--n", flags->count, "Samples to judge")->check(CLI::Range(100, 1000000))->capture_default_str();
+  CLI::App* sub = app.add_subcommand(
+      "evaluate",
+      "Measure a run: mode coverage of mixtures, agreement with a classifier for labelled images");
+  sub->add_option("run", flags->run, "Run folder; the result is printed and kept in RUN/evaluation.json")
+      ->required();
+  sub->add_option("--n", flags->count, "Samples to judge")
+      ->check(CLI::Range(100, 1000000))
+      ->capture_default_str();
   sub->add_option("--seed", flags->seed, "Seed of latents and classifier")->capture_default_str();
   sub->add_option("--picture", flags->picture, "Also draw the samples into this PNG");
   sub->callback([flags, &chosen] { chosen = [flags](World& world) { return evaluate(world, *flags); }; });

@@ -20,18 +20,22 @@ std::unique_ptr<LoadedRun> load_run(const std::string& folder, const Comm& comm)
   });
   checkpoint = load_checkpoint(comm, place.checkpoints());
   comm.together([&] {
-    require(checkpoint.has_value(), Exit::usage, "'{}' has no checkpoint yet: wait for the first, or train with a smaller checkpoint.every", folder);
+    require(checkpoint.has_value(), Exit::usage,
+            "'{}' has no checkpoint yet: wait for the first, or train with a smaller checkpoint.every",
+            folder);
   });
   const Schema schema = schema_from_json(checkpoint->about.at("schema"));
-  loaded->system = std::make_unique<System>(
-      loaded->run.build(schema, {comm, static_cast<uint64_t>(loaded->run.options.seed), loaded->run.dtype()}));
+  loaded->system = std::make_unique<System>(loaded->run.build(
+      schema, {comm, static_cast<uint64_t>(loaded->run.options.seed), loaded->run.dtype()}));
   // As Trainer::visit, with the parts that sampling does not need read and dropped.
   int64_t position = 0;
-  restore([&](StateVisitor& visitor) {
-    visitor.number("step", loaded->step);
-    visitor.number("loader.position", position);
-    loaded->system->visit(visitor);
-  }, checkpoint->state);
+  restore(
+      [&](StateVisitor& visitor) {
+        visitor.number("step", loaded->step);
+        visitor.number("loader.position", position);
+        loaded->system->visit(visitor);
+      },
+      checkpoint->state);
   return loaded;
 }
 

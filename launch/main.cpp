@@ -1,4 +1,5 @@
-// The program: reads the command line, starts MPI, runs the chosen subcommand, and turns errors into one line and an exit status.
+// The program: reads the command line, starts MPI, runs the chosen subcommand, and turns errors into one line
+// and an exit status.
 #include <cstdlib>
 #include <iostream>
 
@@ -43,12 +44,15 @@ int run(World& world, const Command& command) {
 
 int main(int argc, char** argv) {
   using namespace saddle;
-  CLI::App app("saddle: GAN training on clusters. Start it plainly for one rank, under mpirun or srun for many.", "saddle");
+  CLI::App app(
+      "saddle: GAN training on clusters. Start it plainly for one rank, under mpirun or srun for many.",
+      "saddle");
   Command chosen;
   bool version = false;
   app.add_flag("--version", version, "Print the versions of saddle, LibTorch, CUDA, NCCL, MPI and HDF5");
   app.require_subcommand(0, 1);
-  for (const auto add : {add_pack, add_train, add_sample, add_evaluate, add_check, add_list}) add(app, chosen);
+  for (const auto add : {add_pack, add_train, add_sample, add_evaluate, add_check, add_list})
+    add(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

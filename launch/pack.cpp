@@ -29,9 +29,10 @@ int64_t bytes_of(const Index& index) {
 void say(const Packed& packed, const PackRequest& request) {
   const Index& index = packed.index;
   if (packed.skipped) log::warn("{} damaged samples were skipped", packed.skipped);
-  fmt::print("{} {}: {} samples of {}, {:.1f} MiB in {} shards under {}\n",
+  fmt::print("{} {}: {} samples of {}, {:.1f} MiB in {} shard{} under {}\n",
              packed.already ? "already packed" : "packed", request.source, index.count,
-             describe(index.schema), double(bytes_of(index)) / (1 << 20), index.shards.size(), request.out);
+             describe(index.schema), double(bytes_of(index)) / (1 << 20), index.shards.size(),
+             index.shards.size() == 1 ? "" : "s", request.out);
   fmt::print("next: saddle check {}   or   saddle train --help\n", request.out);
 }
 

@@ -36,8 +36,9 @@ Batch draw_samples(System& system, const Drawing& drawing) {
   std::vector<std::pair<std::string, std::vector<torch::Tensor>>> pieces;
   for (int64_t first = 0; first < drawing.count; first += kPiece) {
     const Range range{first, std::min(kPiece, drawing.count - first)};
-    Sampling sampling({drawing.seed, "sample", 0, range, system.context().comm.device(), system.context().dtype},
-                      labels_for(system, drawing, range), drawing.raw);
+    Sampling sampling(
+        {drawing.seed, "sample", 0, range, system.context().comm.device(), system.context().dtype},
+        labels_for(system, drawing, range), drawing.raw);
     size_t i = 0;
     for (const auto& [name, tensor] : system.draw(sampling)) {
       if (first == 0) pieces.emplace_back(name, std::vector<torch::Tensor>());
@@ -49,7 +50,8 @@ Batch draw_samples(System& system, const Drawing& drawing) {
   return samples;
 }
 
-torch::Tensor real_samples(const Dataset& data, const std::string& field, int64_t first, int64_t count, torch::ScalarType dtype) {
+torch::Tensor real_samples(const Dataset& data, const std::string& field, int64_t first, int64_t count,
+                           torch::ScalarType dtype) {
   std::vector<int64_t> indices(std::min(count, data.size() - first));
   std::iota(indices.begin(), indices.end(), first);
   return to_model(data.read(indices)[field], torch::kCPU, dtype);
@@ -58,7 +60,8 @@ torch::Tensor real_samples(const Dataset& data, const std::string& field, int64_
 torch::Tensor preview(System& system, const Drawing& drawing, const Dataset* data) {
   const Batch samples = draw_samples(system, drawing);
   const auto& [name, fake] = *samples.begin();
-  if (fake.dim() == 4) return grid(fake, system.classes > 0 && drawing.label < 0 ? std::min<int64_t>(system.classes, 16) : 0);
+  if (fake.dim() == 4)
+    return grid(fake, system.classes > 0 && drawing.label < 0 ? std::min<int64_t>(system.classes, 16) : 0);
   require(data != nullptr, Exit::usage, "a scatter plot needs the data the run was trained on");
   const torch::Tensor points = fake.flatten(1).to(torch::kDouble);
   const torch::Tensor real = real_samples(*data, name, 0, points.size(0), torch::kDouble).flatten(1);

@@ -16,11 +16,13 @@ struct Drawing {
 // `count` samples, drawn in pieces.
 Batch draw_samples(System& system, const Drawing& drawing);
 
-// uint8 [3 or 1, H, W]. Images: a grid, conditional ones a column a class. Vectors: real points grey, generated ones in
-// colour; of more than two dimensions the data's two principal ones. `data` may be null for images.
+// uint8 [3 or 1, H, W]. Images: a grid, conditional ones a column a class. Vectors: real points grey,
+// generated ones in colour; of more than two dimensions the data's two principal ones. `data` may be null for
+// images.
 torch::Tensor preview(System& system, const Drawing& drawing, const Dataset* data);
 
 // The first `count` samples of a field, as nets see them.
-torch::Tensor real_samples(const Dataset& data, const std::string& field, int64_t first, int64_t count, torch::ScalarType dtype);
+torch::Tensor real_samples(const Dataset& data, const std::string& field, int64_t first, int64_t count,
+                           torch::ScalarType dtype);
 
 }  // namespace saddle

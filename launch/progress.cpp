@@ -9,15 +9,21 @@
 namespace saddle {
 
 Progress::Progress(int64_t first_step, int64_t steps)
-    : first_step_(first_step), steps_(steps), terminal_(isatty(STDERR_FILENO)), start_(std::chrono::steady_clock::now()) {}
+    : first_step_(first_step),
+      steps_(steps),
+      terminal_(isatty(STDERR_FILENO)),
+      start_(std::chrono::steady_clock::now()) {}
 
 void Progress::tick(int64_t step, double images_per_second, const std::vector<Moments>& stats) {
-  std::string line = fmt::format("step {}/{}  {}%  {:.0f} images/s", step, steps_, 100 * step / steps_, images_per_second);
+  std::string line =
+      fmt::format("step {}/{}  {}%  {:.0f} images/s", step, steps_, 100 * step / steps_, images_per_second);
   for (const Moments& m : stats)
     line += fmt::format("  {} {:.3f}", m.name.starts_with("loss/") ? m.name.substr(5) : m.name, m.mean);
   line += "  ETA " + eta(step);
-  if (terminal_) std::cerr << "\r\033[K" << line << std::flush;
-  else log::info("{}", line);
+  if (terminal_)
+    std::cerr << "\r\033[K" << line << std::flush;
+  else
+    log::info("{}", line);
 }
 
 void Progress::done() {
@@ -26,7 +32,8 @@ void Progress::done() {
 
 std::string Progress::eta(int64_t step) const {
   const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  return duration_text(elapsed / static_cast<double>(std::max<int64_t>(1, step - first_step_)) * static_cast<double>(steps_ - step));
+  return duration_text(elapsed / static_cast<double>(std::max<int64_t>(1, step - first_step_)) *
+                       static_cast<double>(steps_ - step));
 }
 
 std::string duration_text(double seconds) {

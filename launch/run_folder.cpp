@@ -14,7 +14,8 @@ using nlohmann::json;
 
 void RunFolder::create(bool resume) const {
   const bool holds_run = fs::exists(options());
-  require(resume || !holds_run, Exit::usage, "'{}' already holds a run: pass --resume to go on with it, or choose another --out", path_);
+  require(resume || !holds_run, Exit::usage,
+          "'{}' already holds a run: pass --resume to go on with it, or choose another --out", path_);
   std::error_code error;
   fs::create_directories(path_ + "/samples", error);
   require(!error, Exit::io, "cannot make the run folder '{}': {}", path_, error.message());
@@ -23,7 +24,8 @@ void RunFolder::create(bool resume) const {
 }
 
 void RunFolder::save_options(const Run& run) const {
-  write_file(options(), "# Resolved options of this run; `saddle train` takes this file as a recipe.\n" + run.table.toml());
+  write_file(options(), "# Resolved options of this run; `saddle train` takes this file as a recipe.\n" +
+                            run.table.toml());
 }
 
 void RunFolder::open_log(int64_t step) {
@@ -42,7 +44,9 @@ void RunFolder::log(const json& line) {
   require(log_.good(), Exit::io, "cannot write '{}': is the disk full?", log_file());
 }
 
-std::string RunFolder::sample(int64_t step) const { return fmt::format("{}/samples/step-{:06}.png", path_, step); }
+std::string RunFolder::sample(int64_t step) const {
+  return fmt::format("{}/samples/step-{:06}.png", path_, step);
+}
 
 json about(const Run& run, const Schema& schema, const std::string& fingerprint) {
   json options = json::object();
@@ -51,19 +55,25 @@ json about(const Run& run, const Schema& schema, const std::string& fingerprint)
 }
 
 void require_same_run(const Checkpoint& checkpoint, const json& now) {
-  static const std::set<std::string> harmless = {"data", "steps", "device", "threads", "loader.threads", "tick.every", "sample.every",
-                                                 "checkpoint.every", "checkpoint.keep"};
+  static const std::set<std::string> harmless = {
+      "data",       "steps",        "device",           "threads",        "loader.threads",
+      "tick.every", "sample.every", "checkpoint.every", "checkpoint.keep"};
   const json &was = checkpoint.about.at("options"), &is = now.at("options");
   std::string difference;
   for (const auto& [key, value] : is.items())
     if (!harmless.contains(key) && was.value(key, json()) != value)
-      difference += fmt::format("\n  {}: {} in the checkpoint, {} now", key, was.contains(key) ? was[key].get<std::string>() : "absent",
-                                value.get<std::string>());
-  require(difference.empty(), Exit::usage, "cannot resume '{}': its options differ:{}\nresume with the recipe the run was started "
-          "with, or start a new run in another --out", checkpoint.folder, difference);
-  require(checkpoint.about.at("data") == now.at("data"), Exit::usage, "cannot resume '{}': it was trained on another data set "
-          "(fingerprint {}, found {}): pass the original --data, or start a new run", checkpoint.folder,
-          checkpoint.about.at("data").get<std::string>(), now.at("data").get<std::string>());
+      difference +=
+          fmt::format("\n  {}: {} in the checkpoint, {} now", key,
+                      was.contains(key) ? was[key].get<std::string>() : "absent", value.get<std::string>());
+  require(difference.empty(), Exit::usage,
+          "cannot resume '{}': its options differ:{}\nresume with the recipe the run was started "
+          "with, or start a new run in another --out",
+          checkpoint.folder, difference);
+  require(checkpoint.about.at("data") == now.at("data"), Exit::usage,
+          "cannot resume '{}': it was trained on another data set "
+          "(fingerprint {}, found {}): pass the original --data, or start a new run",
+          checkpoint.folder, checkpoint.about.at("data").get<std::string>(),
+          now.at("data").get<std::string>());
 }
 
 }  // namespace saddle

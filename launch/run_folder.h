@@ -14,7 +14,8 @@ class RunFolder {
  public:
   explicit RunFolder(std::string path) : path_(std::move(path)) {}
 
-  // On one rank. Makes the folder. Exit::io if it is not writable; Exit::usage if it holds a run and `resume` is false.
+  // On one rank. Makes the folder. Exit::io if it is not writable; Exit::usage if it holds a run and `resume`
+  // is false.
   void create(bool resume) const;
   void save_options(const Run& run) const;
   // On one rank. Opens log.jsonl for appending, without the lines after `step` that a killed run left.
@@ -34,8 +35,8 @@ class RunFolder {
 
 // What a checkpoint says of its run.
 nlohmann::json about(const Run& run, const Schema& schema, const std::string& fingerprint);
-// Exit::usage, printing the difference, if `run` or its data are not what the checkpoint was made with; lengths and intervals may
-// change.
+// Exit::usage, printing the difference, if `run` or its data are not what the checkpoint was made with;
+// lengths and intervals may change.
 void require_same_run(const Checkpoint& checkpoint, const nlohmann::json& now);
 
 }  // namespace saddle

@@ -1,4 +1,5 @@
-// saddle train: resolves options, makes or resumes a run, and drives the trainer with its ticks, pictures and checkpoints.
+// saddle train: resolves options, makes or resumes a run, and drives the trainer with its ticks, pictures and
+// checkpoints.
 #include <ATen/Parallel.h>
 #include <sched.h>
 
@@ -24,7 +25,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 struct TrainFlags {
   std::string recipe, data, out;
@@ -45,20 +48,27 @@ void share_cores(const Comm& comm, int64_t threads) {
   const int64_t fair = bound ? cores : std::max(1, cores / comm.local_size());
   at::set_num_threads(static_cast<int>(threads > 0 ? threads : fair));
   if (threads > fair)
-    log::warn("{} threads a rank, but only {} cores for each: expect it to be slow; with OpenMPI, --bind-to none frees the cores",
-              threads, fair);
+    log::warn(
+        "{} threads a rank, but only {} cores for each: expect it to be slow; with OpenMPI, --bind-to none "
+        "frees the cores",
+        threads, fair);
 }
 
 void resolve(Run& run, const TrainFlags& flags) {
   std::vector<std::string> sets = flags.sets;
   if (flags.steps > 0) sets.push_back(fmt::format("steps={}", flags.steps));
-  if (!flags.data.empty()) sets.push_back("data=" + std::filesystem::absolute(flags.data).lexically_normal().string());
+  if (!flags.data.empty())
+    sets.push_back("data=" + std::filesystem::absolute(flags.data).lexically_normal().string());
   const bool same = flags.recipe.empty();
-  require(!same || flags.resume, Exit::usage, "name a recipe: `saddle train RECIPE --data DIR --out RUN`; `saddle list recipes` names them");
+  require(!same || flags.resume, Exit::usage,
+          "name a recipe: `saddle train RECIPE --data DIR --out RUN`; `saddle list recipes` names them");
   const std::string saved = RunFolder(flags.out).options();
-  require(!same || std::filesystem::exists(saved), Exit::usage, "nothing to resume: '{}' is not there; name a recipe to start", saved);
-  if (same) run.resolve(read_file(saved), saved, sets);
-  else run.resolve(find_recipe(flags.recipe), fmt::format("recipe '{}'", flags.recipe), sets);
+  require(!same || std::filesystem::exists(saved), Exit::usage,
+          "nothing to resume: '{}' is not there; name a recipe to start", saved);
+  if (same)
+    run.resolve(read_file(saved), saved, sets);
+  else
+    run.resolve(find_recipe(flags.recipe), fmt::format("recipe '{}'", flags.recipe), sets);
 }
 
 // One training run, from its folder's making to its last checkpoint.
@@ -92,15 +102,19 @@ class Session {
     const std::vector<Moments> stats = trainer_.stats().tick(trainer_.comm());
     const double waited = trainer_.loader().waited();
     if (trainer_.comm().rank() == 0) {
-      json line = {{"step", step}, {"images", step * run_.options.batch}, {"images_per_second", rate},
+      json line = {{"step", step},
+                   {"images", step * run_.options.batch},
+                   {"images_per_second", rate},
                    {"data_wait", (waited - waited_) / seconds}};
       for (const Moments& m : stats) line[m.name] = m.mean;
       folder_.log(line);
       progress.tick(step, rate, stats);
     }
     for (const Moments& m : stats)
-      require(std::isfinite(m.mean), Exit::diverged, "{} is {} at step {}: the training has diverged; lower a learning rate, or resume "
-              "from '{}' with another seed", m.name, m.mean, step, folder_.checkpoints());
+      require(std::isfinite(m.mean), Exit::diverged,
+              "{} is {} at step {}: the training has diverged; lower a learning rate, or resume "
+              "from '{}' with another seed",
+              m.name, m.mean, step, folder_.checkpoints());
     waited_ = waited;
     tick_step_ = step;
     tick_start_ = Clock::now();
@@ -124,7 +138,10 @@ class Session {
 
   void checkpoint() {
     save_checkpoint(trainer_.comm(), folder_.checkpoints(),
-                    {.step = trainer_.steps(), .state = collect([&](StateVisitor& v) { trainer_.visit(v); }), .about = about_, .folder = {}},
+                    {.step = trainer_.steps(),
+                     .state = collect([&](StateVisitor& v) { trainer_.visit(v); }),
+                     .about = about_,
+                     .folder = {}},
                     run_.options.checkpoint_keep);
   }
 
@@ -149,7 +166,8 @@ int train(World& world, const TrainFlags& flags) {
     return 0;
   }
   host.together([&] {
-    require(!run.options.data.empty(), Exit::usage, "no data: pass --data DIR, a folder made by `saddle pack`");
+    require(!run.options.data.empty(), Exit::usage,
+            "no data: pass --data DIR, a folder made by `saddle pack`");
     require(!flags.out.empty(), Exit::usage, "no run folder: pass --out RUN");
     data = open_shards(run.options.data);
   });
@@ -174,11 +192,12 @@ int train(World& world, const TrainFlags& flags) {
     folder.open_log(trainer->steps());
   });
   if (checkpoint) log::info("resuming '{}' at step {}", flags.out, trainer->steps());
-  log::info("{} on {} of {} samples ({}); {} rank{} on {}, batch {}, {}", run.options.system, run.options.data, data->size(),
-            describe(data->schema()), comm.size(), comm.size() == 1 ? "" : "s", comm.device().str(), run.options.batch,
-            trainer->system().summary());
+  log::info("{} on {} of {} samples ({}); {} rank{} on {}, batch {}, {}", run.options.system,
+            run.options.data, data->size(), describe(data->schema()), comm.size(),
+            comm.size() == 1 ? "" : "s", comm.device().str(), run.options.batch, trainer->system().summary());
   if (trainer->steps() >= run.options.steps) {
-    log::info("already at step {} of {}: nothing to do; --steps N goes on", trainer->steps(), run.options.steps);
+    log::info("already at step {} of {}: nothing to do; --steps N goes on", trainer->steps(),
+              run.options.steps);
     return 0;
   }
   Session(run, folder, *trainer, data, facts).loop();
@@ -190,14 +209,24 @@ int train(World& world, const TrainFlags& flags) {
 
 void add_train(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<TrainFlags>();
-  CLI::App* sub = app.add_subcommand("train", "Train a GAN; under mpirun or srun on as many ranks as those start");
-  sub->add_option("recipe", flags->recipe, "Recipe: a TOML file or a built-in name (`saddle list recipes`); may be left out with --resume");
+  CLI::App* sub =
+      app.add_subcommand("train", "Train a GAN; under mpirun or srun on as many ranks as those start");
+  sub->add_option(
+      "recipe", flags->recipe,
+      "Recipe: a TOML file or a built-in name (`saddle list recipes`); may be left out with --resume");
   sub->add_option("--data", flags->data, "Data set: a folder made by `saddle pack`");
-  sub->add_option("--out", flags->out, "Run folder, made if missing: options.toml, log.jsonl, samples/, checkpoints/");
-  sub->add_option("--set", flags->sets, "key=value, overriding the recipe; repeatable. --dry-run lists the keys")->take_all();
-  sub->add_option("--steps", flags->steps, "Length of the training in generator steps (default: the recipe's)")->check(CLI::PositiveNumber);
-  sub->add_flag("--resume", flags->resume, "Go on from the newest whole checkpoint in --out, or start if there is none");
-  sub->add_flag("--dry-run", flags->dry_run, "Print the resolved options and stop; with --out as TOML, else explained");
+  sub->add_option("--out", flags->out,
+                  "Run folder, made if missing: options.toml, log.jsonl, samples/, checkpoints/");
+  sub->add_option("--set", flags->sets,
+                  "key=value, overriding the recipe; repeatable. --dry-run lists the keys")
+      ->take_all();
+  sub->add_option("--steps", flags->steps,
+                  "Length of the training in generator steps (default: the recipe's)")
+      ->check(CLI::PositiveNumber);
+  sub->add_flag("--resume", flags->resume,
+                "Go on from the newest whole checkpoint in --out, or start if there is none");
+  sub->add_flag("--dry-run", flags->dry_run,
+                "Print the resolved options and stop; with --out as TOML, else explained");
   sub->callback([flags, &chosen] { chosen = [flags](World& world) { return train(world, *flags); }; });
 }
 

@@ -36,7 +36,8 @@ Pairs split(const std::vector<std::string>& sets) {
   Pairs pairs;
   for (const std::string& text : sets) {
     const size_t equals = text.find('=');
-    require(equals != std::string::npos && equals > 0, Exit::usage, "--set expects key=value, found '{}'", text);
+    require(equals != std::string::npos && equals > 0, Exit::usage, "--set expects key=value, found '{}'",
+            text);
     pairs.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   }
   return pairs;
@@ -44,17 +45,21 @@ Pairs split(const std::vector<std::string>& sets) {
 
 }  // namespace
 
-void Run::resolve(const std::string& document, const std::string& where, const std::vector<std::string>& sets) {
+void Run::resolve(const std::string& document, const std::string& where,
+                  const std::vector<std::string>& sets) {
   const Pairs recipe = parse_toml(document, where), flags = split(sets);
   for (const auto& [key, value] : flags)
-    require(key != "system", Exit::usage, "--set system=...: the system is the recipe's: train another recipe (`saddle list recipes`)");
+    require(key != "system", Exit::usage,
+            "--set system=...: the system is the recipe's: train another recipe (`saddle list recipes`)");
   describe(table, options);
   build = system_entry(chosen_system(recipe, where)).open(table);
   for (const auto& [key, value] : recipe) table.set(key, value, where);
   for (const auto& [key, value] : flags) table.set(key, value, "--set");
 }
 
-torch::ScalarType Run::dtype() const { return options.precision == "float64" ? torch::kDouble : torch::kFloat; }
+torch::ScalarType Run::dtype() const {
+  return options.precision == "float64" ? torch::kDouble : torch::kFloat;
+}
 
 std::string find_recipe(const std::string& name_or_path) {
   if (std::filesystem::is_regular_file(name_or_path)) return read_file(name_or_path);
@@ -63,7 +68,9 @@ std::string find_recipe(const std::string& name_or_path) {
     if (recipe.name == name_or_path) return recipe.text;
     names.push_back(recipe.name);
   }
-  fail(Exit::usage, "no recipe '{}': it is neither a file nor a built-in one; did you mean '{}'? `saddle list recipes` names them",
+  fail(Exit::usage,
+       "no recipe '{}': it is neither a file nor a built-in one; did you mean '{}'? `saddle list recipes` "
+       "names them",
        name_or_path, nearest(name_or_path, names));
 }
 

@@ -1,4 +1,5 @@
-// What a training run is told: the common keys, and those of its system, resolved from defaults, recipe and flags.
+// What a training run is told: the common keys, and those of its system, resolved from defaults, recipe and
+// flags.
 #pragma once
 
 #include <functional>
@@ -34,7 +35,8 @@ struct Run {
   Run() = default;
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
-  // Resolves defaults < `document` (a recipe or options.toml; `where` names it) < `sets` ("key=value", from --set).
+  // Resolves defaults < `document` (a recipe or options.toml; `where` names it) < `sets` ("key=value", from
+  // --set).
   void resolve(const std::string& document, const std::string& where, const std::vector<std::string>& sets);
   torch::ScalarType dtype() const;
 };

@@ -7,8 +7,8 @@ namespace {
 
 LoaderOptions loader_options(const Run& run, const Comm& comm) {
   require(run.options.batch % comm.size() == 0, Exit::usage,
-          "a batch of {} does not divide among {} ranks: use --set batch={} or another number of ranks", run.options.batch,
-          comm.size(), (run.options.batch / comm.size() + 1) * comm.size());
+          "a batch of {} does not divide among {} ranks: use --set batch={} or another number of ranks",
+          run.options.batch, comm.size(), (run.options.batch / comm.size() + 1) * comm.size());
   return {.batch = run.options.batch,
           .rank = comm.rank(),
           .size = comm.size(),

@@ -6,7 +6,7 @@
 
 namespace saddle {
 
-nlohmann::json versions();      // {"saddle": "0.1.0", "LibTorch": "2.11.0", ...}
-std::string version_text();     // a line each, for --version
+nlohmann::json versions();   // {"saddle": "0.1.0", "LibTorch": "2.11.0", ...}
+std::string version_text();  // a line each, for --version
 
 }  // namespace saddle

@@ -3,7 +3,8 @@
 namespace saddle {
 
 Stream Draw::next() {
-  return {where_.seed, where_.purpose, static_cast<uint64_t>(where_.step) << 20 | static_cast<uint64_t>(calls_++)};
+  return {where_.seed, where_.purpose,
+          static_cast<uint64_t>(where_.step) << 20 | static_cast<uint64_t>(calls_++)};
 }
 
 torch::Tensor Draw::latent(int64_t size) {
@@ -16,6 +17,8 @@ torch::Tensor Draw::uniform(at::IntArrayRef shape) {
   return saddle::uniform(next(), where_.samples, shape, where_.dtype).to(where_.device);
 }
 
-torch::Tensor Draw::labels(int64_t classes) { return integers(next(), where_.samples, classes).to(where_.device); }
+torch::Tensor Draw::labels(int64_t classes) {
+  return integers(next(), where_.samples, classes).to(where_.device);
+}
 
 }  // namespace saddle

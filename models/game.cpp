@@ -12,12 +12,15 @@ std::string main_field(const Schema& data) {
 }
 
 int64_t label_classes(const Schema& data) {
-  require(data.has("label"), Exit::data, "a conditional system needs data with labels, this has {}: pack a folder with one "
-          "sub-folder a class, or IDX with labels", describe(data));
+  require(data.has("label"), Exit::data,
+          "a conditional system needs data with labels, this has {}: pack a folder with one "
+          "sub-folder a class, or IDX with labels",
+          describe(data));
   return data["label"].classes;
 }
 
-void describe(OptionTable& table, const std::string& prefix, NetOptions& net, const std::vector<std::string>& norms) {
+void describe(OptionTable& table, const std::string& prefix, NetOptions& net,
+              const std::vector<std::string>& norms) {
   table.add(prefix + ".width", net.width, "channels at full resolution, or hidden units", {1, 65536});
   table.add(prefix + ".depth", net.depth, "halvings of an image, or hidden layers; 0: by the data", {0, 64});
   if (!norms.empty()) table.add(prefix + ".norm", net.norm, "norm between convolutions", norms);
@@ -27,8 +30,10 @@ void describe(OptionTable& table, const std::string& prefix, NetOptions& net, co
 
 void describe(OptionTable& table, GameOptions& options, const std::vector<std::string>& d_norms) {
   table.add("latent", options.latent, "size of z ~ N(0, I)", {1, 65536});
-  table.add("ema", options.average, "decay of the averaged generator that samples are drawn from", {0, 0.999999});
-  describe(table, "g", options.g, d_norms.empty() ? d_norms : std::vector<std::string>{"none", "batch", "instance"});
+  table.add("ema", options.average, "decay of the averaged generator that samples are drawn from",
+            {0, 0.999999});
+  describe(table, "g", options.g,
+           d_norms.empty() ? d_norms : std::vector<std::string>{"none", "batch", "instance"});
   describe(table, "d", options.d, d_norms);
 }
 
@@ -59,8 +64,8 @@ void sample_from(System& system, Game& game, Player& g, double average) {
   };
 }
 
-System alternating_game(const AdamGameOptions& options, const Schema& data, Context context, const AdversarialLoss& loss,
-                        const GameNets& nets) {
+System alternating_game(const AdamGameOptions& options, const Schema& data, Context context,
+                        const AdversarialLoss& loss, const GameNets& nets) {
   System system(std::move(context));
   Game game = make_game(system, options, data, nets);
   Player& g = system.player("g", {game.g}, options.g_adam);

@@ -1,4 +1,5 @@
-// What the plain systems share: a generator against a discriminator over one field of the data, with or without labels.
+// What the plain systems share: a generator against a discriminator over one field of the data, with or
+// without labels.
 #pragma once
 
 #include "losses/adversarial.h"
@@ -13,7 +14,8 @@ struct GameOptions {
   NetOptions g, d;
 };
 
-// Keys latent, ema, g.width, g.depth, d.width, d.depth; with `norms`, also g.norm and d.norm and what d.norm may be.
+// Keys latent, ema, g.width, g.depth, d.width, d.depth; with `norms`, also g.norm and d.norm and what d.norm
+// may be.
 void describe(OptionTable& table, GameOptions& options, const std::vector<std::string>& d_norms = {});
 
 // Both nets with Adam: the options of most systems.
@@ -36,7 +38,9 @@ struct Game {
   int64_t latent, classes;
 
   torch::Tensor real(const Step& step) const { return step.batch[field]; }
-  torch::Tensor real_labels(const Step& step) const { return classes > 0 ? step.batch["label"] : torch::Tensor(); }
+  torch::Tensor real_labels(const Step& step) const {
+    return classes > 0 ? step.batch["label"] : torch::Tensor();
+  }
   // Labels for samples: uniform over the classes, undefined if unconditional.
   torch::Tensor labels(Step& step) const { return classes > 0 ? step.labels(classes) : torch::Tensor(); }
   torch::Tensor fake(Step& step, const torch::Tensor& y) const { return g(step.latent(latent), y); }
@@ -48,7 +52,7 @@ Game make_game(System& system, const GameOptions& options, const Schema& data, c
 void sample_from(System& system, Game& game, Player& g, double average);
 
 // The whole of a system with one D and one G step in turn, each with its half of `loss`.
-System alternating_game(const AdamGameOptions& options, const Schema& data, Context context, const AdversarialLoss& loss,
-                        const GameNets& nets = {});
+System alternating_game(const AdamGameOptions& options, const Schema& data, Context context,
+                        const AdversarialLoss& loss, const GameNets& nets = {});
 
 }  // namespace saddle

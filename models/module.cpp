@@ -41,7 +41,8 @@ void Module::to(torch::Device device, torch::ScalarType dtype) {
   at::NoGradGuard no_grad;
   for (const auto& list : {parameters(), buffers()})
     for (const auto& [name, tensor] : list)
-      torch::Tensor(tensor).set_data(tensor.to(device, tensor.is_floating_point() ? dtype : tensor.scalar_type()));
+      torch::Tensor(tensor).set_data(
+          tensor.to(device, tensor.is_floating_point() ? dtype : tensor.scalar_type()));
 }
 
 torch::Tensor Module::parameter(const std::string& name, torch::Tensor initial) {

@@ -1,4 +1,5 @@
-// A layer or a network: named parameters, buffers and children. Like torch::nn::Module, without its headers' cost.
+// A layer or a network: named parameters, buffers and children. Like torch::nn::Module, without its headers'
+// cost.
 #pragma once
 
 #include <memory>
@@ -17,7 +18,7 @@ struct Maker {
   Maker(Comm comm, uint64_t seed);
   Comm comm;
   at::Generator generator;
-  torch::Tensor uniform(at::IntArrayRef shape, double bound);             // U(-bound, bound), float32 on the host
+  torch::Tensor uniform(at::IntArrayRef shape, double bound);  // U(-bound, bound), float32 on the host
   torch::Tensor normal(at::IntArrayRef shape, double mean, double stddev);
 };
 

@@ -13,7 +13,8 @@ class Adam final : public Optimizer {
 
   void step(torch::Tensor& weights, const torch::Tensor& gradients) override {
     steps_.add_(1);
-    at::_fused_adam_({weights}, {gradients}, {mean_}, {square_}, {}, {steps_}, options_.lr, options_.beta1, options_.beta2,
+    at::_fused_adam_({weights}, {gradients}, {mean_}, {square_}, {}, {steps_}, options_.lr, options_.beta1,
+                     options_.beta2,
                      /*weight_decay=*/0, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
   }
 

@@ -45,18 +45,21 @@ int edit_distance(const std::string& a, const std::string& b) {
 }
 
 template <class T>
-T parsed(const OptionTable::Option& option, const std::string& text, const std::string& where, const char* kind) {
+T parsed(const OptionTable::Option& option, const std::string& text, const std::string& where,
+         const char* kind) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  require(error == std::errc() && end == text.data() + text.size(), Exit::usage, "{}: '{}' expects {}, found '{}'", where,
-          option.key, kind, text);
-  require(value >= option.limits.low && value <= option.limits.high, Exit::usage, "{}: '{}' is {}{}{}, found {}", where,
-          option.key, range_text(option.limits), option.limits.unit.empty() ? "" : " ", option.limits.unit, text);
+  require(error == std::errc() && end == text.data() + text.size(), Exit::usage,
+          "{}: '{}' expects {}, found '{}'", where, option.key, kind, text);
+  require(value >= option.limits.low && value <= option.limits.high, Exit::usage,
+          "{}: '{}' is {}{}{}, found {}", where, option.key, range_text(option.limits),
+          option.limits.unit.empty() ? "" : " ", option.limits.unit, text);
   return value;
 }
 
 bool parsed_bool(const OptionTable::Option& option, const std::string& text, const std::string& where) {
-  require(text == "true" || text == "false", Exit::usage, "{}: '{}' is true or false, found '{}'", where, option.key, text);
+  require(text == "true" || text == "false", Exit::usage, "{}: '{}' is true or false, found '{}'", where,
+          option.key, text);
   return text == "true";
 }
 
@@ -68,15 +71,22 @@ std::string chosen(const OptionTable::Option& option, const std::string& text, c
   return text;
 }
 
-void flatten(const toml::table& table, const std::string& prefix, std::vector<std::pair<std::string, std::string>>& into) {
+void flatten(const toml::table& table, const std::string& prefix,
+             std::vector<std::pair<std::string, std::string>>& into) {
   for (const auto& [name, node] : table) {
     const std::string key = prefix + std::string(name.str());
-    if (const auto* inner = node.as_table()) flatten(*inner, key + ".", into);
-    else if (const auto* text = node.as_string()) into.emplace_back(key, text->get());
-    else if (const auto* whole = node.as_integer()) into.emplace_back(key, std::to_string(whole->get()));
-    else if (const auto* real = node.as_floating_point()) into.emplace_back(key, fmt::format("{}", real->get()));
-    else if (const auto* yes = node.as_boolean()) into.emplace_back(key, yes->get() ? "true" : "false");
-    else fail(Exit::usage, "'{}' is neither text, number nor true/false", key);
+    if (const auto* inner = node.as_table())
+      flatten(*inner, key + ".", into);
+    else if (const auto* text = node.as_string())
+      into.emplace_back(key, text->get());
+    else if (const auto* whole = node.as_integer())
+      into.emplace_back(key, std::to_string(whole->get()));
+    else if (const auto* real = node.as_floating_point())
+      into.emplace_back(key, fmt::format("{}", real->get()));
+    else if (const auto* yes = node.as_boolean())
+      into.emplace_back(key, yes->get() ? "true" : "false");
+    else
+      fail(Exit::usage, "'{}' is neither text, number nor true/false", key);
   }
 }
 
@@ -91,7 +101,8 @@ void OptionTable::add(const std::string& key, double& value, const std::string& 
 void OptionTable::add(const std::string& key, bool& value, const std::string& help) {
   options_.push_back({key, &value, help, {}, {}});
 }
-void OptionTable::add(const std::string& key, std::string& value, const std::string& help, std::vector<std::string> choices) {
+void OptionTable::add(const std::string& key, std::string& value, const std::string& help,
+                      std::vector<std::string> choices) {
   options_.push_back({key, &value, help, {}, std::move(choices)});
 }
 
@@ -105,17 +116,19 @@ OptionTable::Option& OptionTable::find(const std::string& key, const std::string
     if (option.key == key) return option;
     keys.push_back(option.key);
   }
-  fail(Exit::usage, "{}: unknown key '{}': did you mean '{}'? `saddle train RECIPE --dry-run` lists the keys of a system",
+  fail(Exit::usage,
+       "{}: unknown key '{}': did you mean '{}'? `saddle train RECIPE --dry-run` lists the keys of a system",
        where, key, nearest(key, keys));
 }
 
 void OptionTable::set(const std::string& key, const std::string& text, const std::string& where) {
   Option& option = find(key, where);
-  std::visit(Overload{[&](int64_t* value) { *value = parsed<int64_t>(option, text, where, "a whole number"); },
-                      [&](double* value) { *value = parsed<double>(option, text, where, "a number"); },
-                      [&](bool* value) { *value = parsed_bool(option, text, where); },
-                      [&](std::string* value) { *value = chosen(option, text, where); }},
-             option.value);
+  std::visit(
+      Overload{[&](int64_t* value) { *value = parsed<int64_t>(option, text, where, "a whole number"); },
+               [&](double* value) { *value = parsed<double>(option, text, where, "a number"); },
+               [&](bool* value) { *value = parsed_bool(option, text, where); },
+               [&](std::string* value) { *value = chosen(option, text, where); }},
+      option.value);
 }
 
 std::string text_of(const OptionTable::Option& option) {
@@ -137,7 +150,8 @@ std::string OptionTable::toml() const {
 std::string OptionTable::help() const {
   std::string text;
   for (const Option& option : options_) {
-    std::string note = option.choices.empty() ? range_text(option.limits) : fmt::format("{}", fmt::join(option.choices, " | "));
+    std::string note = option.choices.empty() ? range_text(option.limits)
+                                              : fmt::format("{}", fmt::join(option.choices, " | "));
     if (!option.limits.unit.empty()) note = option.limits.unit + (note.empty() ? "" : ", ") + note;
     text += fmt::format("{:<18} = {:<18} {}{}\n", option.key, text_of(option), option.help,
                         note.empty() ? "" : " (" + note + ")");
@@ -146,13 +160,15 @@ std::string OptionTable::help() const {
 }
 
 std::string nearest(const std::string& word, const std::vector<std::string>& known) {
-  const auto best = std::min_element(known.begin(), known.end(), [&](const std::string& a, const std::string& b) {
-    return edit_distance(word, a) < edit_distance(word, b);
-  });
+  const auto best =
+      std::min_element(known.begin(), known.end(), [&](const std::string& a, const std::string& b) {
+        return edit_distance(word, a) < edit_distance(word, b);
+      });
   return best == known.end() ? "" : *best;
 }
 
-std::vector<std::pair<std::string, std::string>> parse_toml(const std::string& document, const std::string& where) try {
+std::vector<std::pair<std::string, std::string>> parse_toml(const std::string& document,
+                                                            const std::string& where) try {
   std::vector<std::pair<std::string, std::string>> pairs;
   flatten(toml::parse(document), "", pairs);
   return pairs;

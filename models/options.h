@@ -1,5 +1,5 @@
-// Options described once: key, help, unit, range. The same description serves flags, recipe files, --dry-run, --help and the
-// run folder. A struct of plain values is the options; the table points into it.
+// Options described once: key, help, unit, range. The same description serves flags, recipe files, --dry-run,
+// --help and the run folder. A struct of plain values is the options; the table points into it.
 #pragma once
 
 #include <cstdint>
@@ -33,10 +33,11 @@ class OptionTable {
   void add(const std::string& key, int64_t& value, const std::string& help, Limits limits = {});
   void add(const std::string& key, double& value, const std::string& help, Limits limits = {});
   void add(const std::string& key, bool& value, const std::string& help);
-  void add(const std::string& key, std::string& value, const std::string& help, std::vector<std::string> choices = {});
+  void add(const std::string& key, std::string& value, const std::string& help,
+           std::vector<std::string> choices = {});
 
-  // From text, as --set gives it. Exit::usage for an unknown key (naming the nearest), a value that does not parse, is
-  // out of range, or no choice; `where` says who asked: "--set" or a file's name.
+  // From text, as --set gives it. Exit::usage for an unknown key (naming the nearest), a value that does not
+  // parse, is out of range, or no choice; `where` says who asked: "--set" or a file's name.
   void set(const std::string& key, const std::string& text, const std::string& where);
   bool has(const std::string& key) const;
   const std::vector<Option>& options() const { return options_; }
@@ -52,8 +53,9 @@ class OptionTable {
 std::string text_of(const OptionTable::Option& option);  // as TOML writes it
 // The known word with the smallest edit distance.
 std::string nearest(const std::string& word, const std::vector<std::string>& known);
-// Key and value text of every leaf of a TOML document, in order of key. `where` names it in errors: Exit::usage with the
-// line when malformed.
-std::vector<std::pair<std::string, std::string>> parse_toml(const std::string& document, const std::string& where);
+// Key and value text of every leaf of a TOML document, in order of key. `where` names it in errors:
+// Exit::usage with the line when malformed.
+std::vector<std::pair<std::string, std::string>> parse_toml(const std::string& document,
+                                                            const std::string& where);
 
 }  // namespace saddle

@@ -14,11 +14,14 @@ std::vector<SystemEntry>& registry() {
 
 }  // namespace
 
-const std::vector<SystemEntry>& systems() { return registry(); }
+const std::vector<SystemEntry>& systems() {
+  return registry();
+}
 
 bool register_system(SystemEntry entry) {
   registry().push_back(std::move(entry));
-  std::sort(registry().begin(), registry().end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::sort(registry().begin(), registry().end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
   return true;
 }
 
@@ -28,7 +31,8 @@ const SystemEntry& system_entry(const std::string& name) {
     if (entry.name == name) return entry;
     names.push_back(entry.name);
   }
-  fail(Exit::usage, "unknown system '{}': did you mean '{}'? `saddle list systems` names them all", name, nearest(name, names));
+  fail(Exit::usage, "unknown system '{}': did you mean '{}'? `saddle list systems` names them all", name,
+       nearest(name, names));
 }
 
 Net System::net(const std::string& name, const Factory& factory) {
@@ -42,13 +46,16 @@ Net System::net(const std::string& name, const Factory& factory) {
 Player& System::add_player(const std::string& name, const std::vector<Net>& nets) {
   Named parameters;
   for (const Net& net : nets)
-    for (const auto& [parameter, tensor] : net.live->parameters()) parameters.emplace_back(net.name + "." + parameter, tensor);
-  players_.push_back(std::shared_ptr<Player>(new Player{name, Replica(context_.comm, parameters), nullptr, {}}));
+    for (const auto& [parameter, tensor] : net.live->parameters())
+      parameters.emplace_back(net.name + "." + parameter, tensor);
+  players_.push_back(
+      std::shared_ptr<Player>(new Player{name, Replica(context_.comm, parameters), nullptr, {}}));
   return *players_.back();
 }
 
 void System::average(Net& net, Player& player, double decay) {
-  const auto made = std::find_if(nets_.begin(), nets_.end(), [&](const auto& known) { return known.first.live == net.live; });
+  const auto made = std::find_if(nets_.begin(), nets_.end(),
+                                 [&](const auto& known) { return known.first.live == net.live; });
   require(made != nets_.end(), Exit::bug, "net '{}' is not of this system", net.name);
   Maker make(context_.comm, Stream(context_.seed, "init/" + net.name).key);
   net.average = made->second(make);
@@ -56,7 +63,8 @@ void System::average(Net& net, Player& player, double decay) {
   net.average->train(false);
   made->first.average = net.average;
   auto average = std::make_shared<Average>(Average{net.name, net.live, net.average});
-  for (const auto& [name, tensor] : average->shadow->parameters()) torch::Tensor(tensor).set_requires_grad(false);
+  for (const auto& [name, tensor] : average->shadow->parameters())
+    torch::Tensor(tensor).set_requires_grad(false);
   averages_.push_back(average);
   player.after_step.push_back([average, decay] { average->update(decay); });
 }
@@ -68,7 +76,8 @@ void System::Average::update(double decay) {
   const Named from = live->parameters(), to = shadow->parameters();
   for (size_t i = 0; i < to.size(); ++i) torch::Tensor(to[i].second).lerp_(from[i].second, 1 - keep);
   const Named live_buffers = live->buffers(), shadow_buffers = shadow->buffers();
-  for (size_t i = 0; i < shadow_buffers.size(); ++i) torch::Tensor(shadow_buffers[i].second).copy_(live_buffers[i].second);
+  for (size_t i = 0; i < shadow_buffers.size(); ++i)
+    torch::Tensor(shadow_buffers[i].second).copy_(live_buffers[i].second);
 }
 
 Batch System::draw(Sampling& sampling) {

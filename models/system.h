@@ -1,5 +1,6 @@
-// A GAN as a table: nets, players (who learns) and phases (which player, how often, which loss). There is no train_step
-// to override; the trainer runs the table and never learns a GAN's name. A system is one file in models/systems.
+// A GAN as a table: nets, players (who learns) and phases (which player, how often, which loss). There is no
+// train_step to override; the trainer runs the table and never learns a GAN's name. A system is one file in
+// models/systems.
 #pragma once
 
 #include <functional>
@@ -30,7 +31,9 @@ struct Net {
   std::string name;
   std::shared_ptr<Network> live;
   std::shared_ptr<Network> average;
-  torch::Tensor operator()(const torch::Tensor& x, const torch::Tensor& y = {}) const { return live->forward(x, y); }
+  torch::Tensor operator()(const torch::Tensor& x, const torch::Tensor& y = {}) const {
+    return live->forward(x, y);
+  }
 };
 
 // Who learns: the parameters of its nets in one replica, one optimizer, and what follows each of its steps.
@@ -43,15 +46,17 @@ struct Player {
 
 // What a loss sees of a step. It lasts over all phases of the step: draws go on, the batch is the newest one.
 struct Step : Draw {
-  Step(Draw::Where where, int64_t number, Stats& stats) : Draw(std::move(where)), number(number), stats(stats) {}
+  Step(Draw::Where where, int64_t number, Stats& stats)
+      : Draw(std::move(where)), number(number), stats(stats) {}
   int64_t number;  // from 0
   Batch batch;     // this rank's slice
   Stats& stats;
   void report(const std::string& name, const torch::Tensor& values) { stats.report(name, values); }
 };
 
-// A row of the table: `loss` is minimised over `player`'s parameters, all others frozen, `repeat` times every `every` steps
-// from step `from` until before `until`. Its loss is the mean over this rank's slice; it is scaled by `every`.
+// A row of the table: `loss` is minimised over `player`'s parameters, all others frozen, `repeat` times every
+// `every` steps from step `from` until before `until`. Its loss is the mean over this rank's slice; it is
+// scaled by `every`.
 struct Phase {
   std::string name;
   Player* player = nullptr;
@@ -63,9 +68,11 @@ struct Phase {
   bool due(int64_t step) const { return step >= from && step < until && step % every == 0; }
 };
 
-// What a system draws samples with: latents, labels for conditional systems, and the averaged or the raw weights.
+// What a system draws samples with: latents, labels for conditional systems, and the averaged or the raw
+// weights.
 struct Sampling : Draw {
-  Sampling(Draw::Where where, torch::Tensor labels, bool raw) : Draw(std::move(where)), y(std::move(labels)), raw(raw) {}
+  Sampling(Draw::Where where, torch::Tensor labels, bool raw)
+      : Draw(std::move(where)), y(std::move(labels)), raw(raw) {}
   torch::Tensor y;  // [n], undefined for unconditional systems
   bool raw;
   torch::Tensor run(const Net& net, const torch::Tensor& x) const {
@@ -89,9 +96,9 @@ class System {
     return made;
   }
 
-  // Shadows the net by an exponential moving average of its weights, updated after each step of `player`; buffers are
-  // copied. The decay ramps up, min(decay, (1 + t) / (10 + t)), so that short runs forget the initial weights. Call it
-  // before the net is captured by `sample`.
+  // Shadows the net by an exponential moving average of its weights, updated after each step of `player`;
+  // buffers are copied. The decay ramps up, min(decay, (1 + t) / (10 + t)), so that short runs forget the
+  // initial weights. Call it before the net is captured by `sample`.
   void average(Net& net, Player& player, double decay);
 
   void phase(Phase phase) { phases_.push_back(std::move(phase)); }
@@ -106,7 +113,8 @@ class System {
   const std::vector<Phase>& phases() const { return phases_; }
   // Makes `player` the one that learns.
   void only(const Player& player);
-  // Weights, moments, buffers, averages: all that the next step depends on, but the step's number and the data's position.
+  // Weights, moments, buffers, averages: all that the next step depends on, but the step's number and the
+  // data's position.
   void visit(StateVisitor& visitor);
   // Parameters of each net, for the start of a run: "G 3.5 M".
   std::string summary() const;
@@ -131,12 +139,13 @@ class System {
 struct SystemEntry {
   std::string name;
   std::string about;  // one line: what it is, and its paper
-  // A fresh set of the system's options, described into `table`; the returned function builds the system from them.
+  // A fresh set of the system's options, described into `table`; the returned function builds the system from
+  // them.
   std::function<std::function<System(const Schema&, Context)>(OptionTable& table)> open;
 };
 
-const std::vector<SystemEntry>& systems();                    // by name
-const SystemEntry& system_entry(const std::string& name);     // Exit::usage names the nearest
+const std::vector<SystemEntry>& systems();                 // by name
+const SystemEntry& system_entry(const std::string& name);  // Exit::usage names the nearest
 bool register_system(SystemEntry entry);
 
 template <class Options>
@@ -151,7 +160,8 @@ bool register_system(const char* name, const char* about, void (*describe)(Optio
                           }});
 }
 
-#define SADDLE_SYSTEM(name, about, describe, build) \
-  [[maybe_unused]] static const bool saddle_registered = ::saddle::register_system(name, about, describe, build)
+#define SADDLE_SYSTEM(name, about, describe, build)      \
+  [[maybe_unused]] static const bool saddle_registered = \
+      ::saddle::register_system(name, about, describe, build)
 
 }  // namespace saddle

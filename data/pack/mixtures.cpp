@@ -36,9 +36,9 @@ Mixture grid25() {
 }
 
 Mixture hd10() {
-  return {.centers =
-              normal(Stream(kCentreSeed, "hd10 centers"), {.first = 0, .count = 10}, {64}, torch::kFloat),
-          .sigma = 0.1};
+  return {
+      .centers = normal(Stream(kCentreSeed, "hd10 centers"), {.first = 0, .count = 10}, {64}, torch::kFloat),
+      .sigma = 0.1};
 }
 
 const std::map<std::string, Mixture (*)()> kTable{{"ring8", ring8}, {"grid25", grid25}, {"hd10", hd10}};

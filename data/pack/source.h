@@ -20,7 +20,7 @@ struct PackRequest {
   std::string source;  // a file, a folder or the name of a generated set
   std::string out;
   std::optional<ImageSize> size = {};  // none: the source's
-  int64_t channels = 0;           // 1 or 3; 0: the source's
+  int64_t channels = 0;                // 1 or 3; 0: the source's
   int64_t shard_mib = 256;
   uint64_t seed = 0;    // of generated sets
   int64_t samples = 0;  // 0: all there are, 100,000 of a generated set

@@ -1,8 +1,10 @@
 #include "losses/metrics/frechet.h"
 
 #include <ATen/ops/isfinite.h>
-#include <ATen/ops/linalg_eigvalsh.h>
+#include <ATen/ops/linalg_qr.h>
+#include <ATen/ops/linalg_svdvals.h>
 
+#include <cmath>
 #include <limits>
 
 #include "dist/error.h"
@@ -14,26 +16,21 @@ namespace {
 using torch::Tensor;
 
 struct Gaussian {
-  Tensor mean;        // [D]
-  Tensor covariance;  // [D, D]
+  Tensor mean;  // [D]
+  Tensor root;  // R of [min(N, D), D] with R^T R = covariance
 };
 
+// The triangle of a QR: a covariance formed and rooted would lose half the digits, and all of them where it
+// is singular.
 Gaussian fit(const Tensor& features) {
-  auto mean = features.mean(0);
-  auto centered = features - mean;
-  return {mean, centered.t().mm(centered) / (features.size(0) - 1)};
+  const Tensor mean = features.mean(0);
+  const Tensor centered = (features - mean) / std::sqrt(static_cast<double>(features.size(0) - 1));
+  return {mean, std::get<1>(torch::linalg_qr(centered, "r"))};
 }
 
-Tensor square_root(const Tensor& symmetric) {
-  auto [values, vectors] = torch::linalg_eigh(symmetric);
-  return (vectors * values.clamp_min(0).sqrt()).mm(vectors.t());
-}
-
-// tr (S1^1/2 S2 S1^1/2)^1/2
-Tensor trace_of_mean(const Tensor& s1, const Tensor& s2) {
-  auto root = square_root(s1);
-  auto product = root.mm(s2).mm(root);
-  return torch::linalg_eigvalsh(0.5 * (product + product.t())).clamp_min(0).sqrt().sum();
+// tr (S1^1/2 S2 S1^1/2)^1/2: the sum of the singular values of R1 R2^T.
+Tensor trace_of_mean(const Gaussian& p, const Gaussian& q) {
+  return torch::linalg_svdvals(p.root.mm(q.root.t())).sum();
 }
 
 }  // namespace
@@ -51,8 +48,8 @@ double frechet_distance(const Tensor& a, const Tensor& b) {
   if (!torch::isfinite(x).all().item<bool>() || !torch::isfinite(y).all().item<bool>())
     return std::numeric_limits<double>::quiet_NaN();
   auto p = fit(x), q = fit(y);
-  auto distance = (p.mean - q.mean).square().sum() + p.covariance.trace() + q.covariance.trace() -
-                  2 * trace_of_mean(p.covariance, q.covariance);
+  auto distance = (p.mean - q.mean).square().sum() + p.root.square().sum() + q.root.square().sum() -
+                  2 * trace_of_mean(p, q);
   return distance.item<double>();
 }
 

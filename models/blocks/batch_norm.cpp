@@ -11,7 +11,8 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
-// Global mean, biased variance and count from each rank's own. Sums travel in float64: E[x^2] - E[x]^2 cancels.
+// Global mean, biased variance and count from each rank's own. Sums travel in float64: E[x^2] - E[x]^2
+// cancels.
 struct Statistics {
   Tensor mean, variance;  // [C], dtype of x
   double count;           // elements a channel, over all ranks
@@ -30,8 +31,8 @@ Statistics statistics(const Tensor& x, const Comm& comm) {
   const Tensor total = sums[2 * channels];
   const Tensor global_mean = sums.narrow(0, 0, channels) / total;
   const Tensor square = sums.narrow(0, channels, channels) / total;
-  return {global_mean.to(x.scalar_type()), (square - global_mean * global_mean).clamp_min(0).to(x.scalar_type()),
-          total.item<double>()};
+  return {global_mean.to(x.scalar_type()),
+          (square - global_mean * global_mean).clamp_min(0).to(x.scalar_type()), total.item<double>()};
 }
 
 Tensor per_channel(const Tensor& c, const Tensor& x) {
@@ -42,7 +43,8 @@ Tensor per_channel(const Tensor& c, const Tensor& x) {
 
 struct Normalise : torch::autograd::Function<Normalise> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                        const Tensor& mean, const Tensor& variance, double count, double eps, const Comm* comm) {
+                        const Tensor& mean, const Tensor& variance, double count, double eps,
+                        const Comm* comm) {
     context->save_for_backward({x, weight, mean, variance});
     context->saved_data["count"] = count;
     context->saved_data["eps"] = eps;
@@ -53,15 +55,16 @@ struct Normalise : torch::autograd::Function<Normalise> {
   // dx = w / s * (dy - mean(dy) - xhat * mean(dy * xhat)), both means over the global batch.
   static tensor_list backward(AutogradContext* context, tensor_list grads) {
     require(!at::GradMode::is_enabled(), Exit::usage,
-            "no second derivative of batch norm across ranks: use norm 'none' or 'instance' in a net whose gradient is "
+            "no second derivative of batch norm across ranks: use norm 'none' or 'instance' in a net whose "
+            "gradient is "
             "penalised, or one rank");
     const auto saved = context->get_saved_variables();
     const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &variance = saved[3];
     const Tensor dy = grads[0].contiguous(x.suggest_memory_format());
     const double eps = context->saved_data["eps"].toDouble(), count = context->saved_data["count"].toDouble();
     const auto& comm = *reinterpret_cast<const Comm*>(context->saved_data["comm"].toInt());
-    auto [none, d_weight, d_bias] = at::native_batch_norm_backward(dy, x, weight, mean, variance, {}, {}, /*train=*/false,
-                                                                   eps, {false, true, true});
+    auto [none, d_weight, d_bias] = at::native_batch_norm_backward(dy, x, weight, mean, variance, {}, {},
+                                                                   /*train=*/false, eps, {false, true, true});
     Tensor dx;
     if (context->needs_input_grad(0)) {
       Tensor sums = torch::stack({d_weight, d_bias});
@@ -70,7 +73,8 @@ struct Normalise : torch::autograd::Function<Normalise> {
       const Tensor scale = weight * inverse;
       const Tensor slope = -scale * inverse * sums[0] / count;  // of x
       const Tensor shift = -scale * sums[1] / count - slope * mean;
-      dx = torch::addcmul(per_channel(shift, x), per_channel(slope, x), x).addcmul_(per_channel(scale, x), dy);
+      dx =
+          torch::addcmul(per_channel(shift, x), per_channel(slope, x), x).addcmul_(per_channel(scale, x), dy);
     }
     return {dx, d_weight, d_bias, {}, {}, {}, {}, {}};
   }

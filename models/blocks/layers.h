@@ -1,5 +1,5 @@
-// The plain layers. Weights start as PyTorch's (Kaiming-uniform, bound 1/sqrt(fan in)) unless `stddev` is given:
-// then N(0, stddev) and no other bias than 0, as DCGAN does (Radford 2016, section 4).
+// The plain layers. Weights start as PyTorch's (Kaiming-uniform, bound 1/sqrt(fan in)) unless `stddev` is
+// given: then N(0, stddev) and no other bias than 0, as DCGAN does (Radford 2016, section 4).
 #pragma once
 
 #include <optional>
@@ -16,7 +16,9 @@ struct LayerOptions {
 class Linear final : public Module {
  public:
   Linear(Maker& make, int64_t in, int64_t out, LayerOptions options = {});
-  torch::Tensor forward(const torch::Tensor& x) const { return torch::linear(x, weight, bias); }  // [B, in] -> [B, out]
+  torch::Tensor forward(const torch::Tensor& x) const {
+    return torch::linear(x, weight, bias);
+  }  // [B, in] -> [B, out]
   torch::Tensor weight, bias;
 };
 
@@ -52,8 +54,8 @@ class Embedding final : public Module {  // N(0, 1)
   torch::Tensor weight;
 };
 
-// Each sample and channel normalised over its own pixels (Ulyanov 2016), with a learned scale and shift. A batch of one
-// sample is as good as any: the norm for nets whose gradient is penalised per sample.
+// Each sample and channel normalised over its own pixels (Ulyanov 2016), with a learned scale and shift. A
+// batch of one sample is as good as any: the norm for nets whose gradient is penalised per sample.
 class InstanceNorm final : public Module {
  public:
   InstanceNorm(Maker& make, int64_t channels);

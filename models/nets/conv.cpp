@@ -14,15 +14,20 @@ struct Ladder {
 };
 
 Ladder ladder(const Field& image, int64_t depth) {
-  require(image.shape.size() == 3, Exit::data, "a convolutional net needs an image [C, H, W], field '{}' is {}: use a system "
-          "with multilayer perceptrons (gan-ns, wgan-gp)", image.name, c10::str(image.shape));
+  require(image.shape.size() == 3, Exit::data,
+          "a convolutional net needs an image [C, H, W], field '{}' is {}: use a system "
+          "with multilayer perceptrons (gan-ns, wgan-gp)",
+          image.name, c10::str(image.shape));
   int64_t height = image.shape[1], width = image.shape[2], halved = 0;
   const auto more = [&] { return depth > 0 ? halved < depth : std::min(height, width) >= 8; };
   for (; more(); ++halved, height /= 2, width /= 2)
     require(height % 2 == 0 && width % 2 == 0 && std::min(height, width) >= 4, Exit::data,
-            "images of {}x{} cannot be halved {} times: pack them with --size, for instance {}x{}, or set g.depth and "
-            "d.depth", image.shape[1], image.shape[2], depth > 0 ? depth : halved + 1, 32, 32);
-  require(halved > 0, Exit::data, "images of {}x{} are too small for a convolutional net: pack them with --size 16x16 or more",
+            "images of {}x{} cannot be halved {} times: pack them with --size, for instance {}x{}, or set "
+            "g.depth and "
+            "d.depth",
+            image.shape[1], image.shape[2], depth > 0 ? depth : halved + 1, 32, 32);
+  require(halved > 0, Exit::data,
+          "images of {}x{} are too small for a convolutional net: pack them with --size 16x16 or more",
           image.shape[1], image.shape[2]);
   return {halved, height, width};
 }
@@ -66,15 +71,17 @@ class ConvGenerator final : public Network {
     base_ = {-1, channels, steps.height, steps.width};
     const LayerOptions hidden{.bias = norm == Norm::none, .stddev = kStddev};
     // A dense layer to H/2^k x W/2^k is the first transposed convolution of the paper.
-    project_ = child("project", std::make_shared<Linear>(make, in, channels * steps.height * steps.width, hidden));
+    project_ =
+        child("project", std::make_shared<Linear>(make, in, channels * steps.height * steps.width, hidden));
     first_ = child("norm", std::make_shared<Normalised>(make, channels, norm));
     for (int64_t i = 0; i < steps.depth; ++i, channels /= 2) {
       const bool last = i + 1 == steps.depth;
       const int64_t out = last ? shape.field.shape[0] : channels / 2;
       const std::string name = fmt::format("up{}", i);
-      stages_.push_back({child(name, std::make_shared<ConvTranspose2d>(make, channels, out, Kernel{},
-                                                                       last ? LayerOptions{.stddev = kStddev} : hidden)),
-                         child(name + "_norm", std::make_shared<Normalised>(make, out, last ? Norm::none : norm))});
+      stages_.push_back(
+          {child(name, std::make_shared<ConvTranspose2d>(make, channels, out, Kernel{},
+                                                         last ? LayerOptions{.stddev = kStddev} : hidden)),
+           child(name + "_norm", std::make_shared<Normalised>(make, out, last ? Norm::none : norm))});
     }
   }
 
@@ -113,7 +120,8 @@ class ConvDiscriminator final : public Network {
       stages_.push_back({child(name, std::make_shared<Conv2d>(make, in, out, Kernel{}, layer)),
                          child(name + "_norm", std::make_shared<Normalised>(make, out, here))});
     }
-    judge_ = child("judge", std::make_shared<Linear>(make, in * steps.height * steps.width, 1, LayerOptions{.stddev = kStddev}));
+    judge_ = child("judge", std::make_shared<Linear>(make, in * steps.height * steps.width, 1,
+                                                     LayerOptions{.stddev = kStddev}));
   }
 
   torch::Tensor forward(const torch::Tensor& image, const torch::Tensor& y) override {
@@ -122,7 +130,8 @@ class ConvDiscriminator final : public Network {
       const torch::Tensor maps = embed_->forward(y).unsqueeze(-1).unsqueeze(-1);
       x = torch::cat({x, maps.expand({-1, -1, x.size(2), x.size(3)})}, 1);
     }
-    for (const auto& stage : stages_) x = torch::leaky_relu(stage.norm->forward(stage.convolution->forward(x)), 0.2);
+    for (const auto& stage : stages_)
+      x = torch::leaky_relu(stage.norm->forward(stage.convolution->forward(x)), 0.2);
     return judge_->forward(x.flatten(1));
   }
 
@@ -132,7 +141,9 @@ class ConvDiscriminator final : public Network {
   std::shared_ptr<Linear> judge_;
 };
 
-bool is_image(const NetShape& shape) { return shape.field.shape.size() == 3; }
+bool is_image(const NetShape& shape) {
+  return shape.field.shape.size() == 3;
+}
 
 }  // namespace
 

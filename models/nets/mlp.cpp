@@ -8,7 +8,8 @@ namespace {
 class Perceptron final : public Module {
  public:
   using Activation = torch::Tensor (*)(const torch::Tensor&);
-  Perceptron(Maker& make, int64_t in, int64_t out, const NetOptions& options, Activation activate) : activate_(activate) {
+  Perceptron(Maker& make, int64_t in, int64_t out, const NetOptions& options, Activation activate)
+      : activate_(activate) {
     const int64_t hidden = options.depth > 0 ? options.depth : 3;
     for (int64_t i = 0; i <= hidden; ++i) {
       const int64_t to = i < hidden ? options.width : out;
@@ -71,7 +72,9 @@ class MlpDiscriminator final : public MlpNetwork {
   MlpDiscriminator(Maker& make, const NetShape& shape, const NetOptions& options)
       : MlpNetwork(make, shape, shape.field.elements(), 1, options,
                    [](const torch::Tensor& x) { return torch::leaky_relu(x, 0.2); }) {}
-  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& y) override { return run(x.flatten(1), y); }
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& y) override {
+    return run(x.flatten(1), y);
+  }
 };
 
 }  // namespace

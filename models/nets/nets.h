@@ -9,8 +9,9 @@ namespace saddle {
 
 enum class Norm { none, batch, instance };
 
-// One net's size. For a multilayer perceptron: hidden units and hidden layers. For a convolutional net: channels at the
-// largest resolution (they double as it halves) and the number of halvings; depth 0 halves down to 4 to 7 pixels.
+// One net's size. For a multilayer perceptron: hidden units and hidden layers. For a convolutional net:
+// channels at the largest resolution (they double as it halves) and the number of halvings; depth 0 halves
+// down to 4 to 7 pixels.
 struct NetOptions {
   int64_t width = 64;
   int64_t depth = 0;
@@ -26,13 +27,15 @@ struct NetShape {
 };
 
 // Multilayer perceptrons. G: [B, latent] -> [B, field]; ReLU; tanh at the end for images, linear for vectors.
-// D: [B, field] -> [B, 1]; LeakyReLU 0.2. Labels are embedded and concatenated to the input (Mirza and Osindero 2014).
+// D: [B, field] -> [B, 1]; LeakyReLU 0.2. Labels are embedded and concatenated to the input (Mirza and
+// Osindero 2014).
 std::shared_ptr<Network> mlp_generator(Maker&, const NetShape&, const NetOptions&);
 std::shared_ptr<Network> mlp_discriminator(Maker&, const NetShape&, const NetOptions&);
 
-// DCGAN's nets (Radford 2016, section 3): 4x4 kernels of stride 2, no pooling, no hidden dense layer; ReLU and tanh in G,
-// LeakyReLU 0.2 in D, no norm in G's last and D's first layer. Labels: concatenated to z, and as constant maps to D's
-// image. Exit::data if H or W cannot be halved `depth` times down to 2 or more pixels.
+// DCGAN's nets (Radford 2016, section 3): 4x4 kernels of stride 2, no pooling, no hidden dense layer; ReLU
+// and tanh in G, LeakyReLU 0.2 in D, no norm in G's last and D's first layer. Labels: concatenated to z, and
+// as constant maps to D's image. Exit::data if H or W cannot be halved `depth` times down to 2 or more
+// pixels.
 std::shared_ptr<Network> conv_generator(Maker&, const NetShape&, const NetOptions&);
 std::shared_ptr<Network> conv_discriminator(Maker&, const NetShape&, const NetOptions&);
 

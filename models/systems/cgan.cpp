@@ -17,7 +17,8 @@ void describe(OptionTable& table, Options& options) {
 }
 
 System build(const Options& options, const Schema& data, Context context) {
-  return alternating_game(options, data, std::move(context), adversarial_loss("non-saturating"), {.conditional = true});
+  return alternating_game(options, data, std::move(context), adversarial_loss("non-saturating"),
+                          {.conditional = true});
 }
 
 SADDLE_SYSTEM("cgan", "conditional GAN, labelled data (Mirza and Osindero 2014)", describe, build);

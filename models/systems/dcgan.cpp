@@ -1,5 +1,5 @@
-// DCGAN: convolutional nets with batch norm (Radford et al. 2016). The paper's loss is the non-saturating one; any
-// other pair of `saddle list losses` can take its place.
+// DCGAN: convolutional nets with batch norm (Radford et al. 2016). The paper's loss is the non-saturating
+// one; any other pair of `saddle list losses` can take its place.
 #include "models/game.h"
 
 namespace saddle {

@@ -8,7 +8,9 @@ struct Options : AdamGameOptions {
   Options() { g = d = {.width = 128, .depth = 3}; }
 };
 
-void describe(OptionTable& table, Options& options) { saddle::describe(table, static_cast<AdamGameOptions&>(options)); }
+void describe(OptionTable& table, Options& options) {
+  saddle::describe(table, static_cast<AdamGameOptions&>(options));
+}
 
 System build(const Options& options, const Schema& data, Context context) {
   return alternating_game(options, data, std::move(context), adversarial_loss("non-saturating"),

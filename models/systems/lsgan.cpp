@@ -1,5 +1,5 @@
-// Least-squares GAN: D's output is pulled to 1 on real and 0 on fake, G pulls it to 1 (Mao et al. 2017, equation 9).
-// Convolutional for images, perceptrons for vectors.
+// Least-squares GAN: D's output is pulled to 1 on real and 0 on fake, G pulls it to 1 (Mao et al. 2017,
+// equation 9). Convolutional for images, perceptrons for vectors.
 #include "models/game.h"
 
 namespace saddle {

@@ -19,7 +19,8 @@ void describe(OptionTable& table, Options& options) {
   describe(table, "d", options.d_rmsprop);
   table.add("n_critic", options.n_critic, "critic steps for one of the generator", {1, 1000});
   table.add("clip", options.clip, "bound of the critic's weights", {1e-6, 100});
-  table.add("warmup", options.warmup, "first generator steps with 100 critic steps, as every 500th; 0: none (code: 25)",
+  table.add("warmup", options.warmup,
+            "first generator steps with 100 critic steps, as every 500th; 0: none (code: 25)",
             {0, 1e9, "steps"});
 }
 
@@ -34,10 +35,13 @@ System build(const Options& options, const Schema& data, Context context) {
     return options.warmup > 0 && (step < options.warmup || step % 500 == 0) ? 100 : options.n_critic;
   };
   const AdversarialLoss& loss = adversarial_loss("wasserstein");
-  system.phase({.name = "D", .player = &d, .loss = [=](Step& step) {
-                  return loss.d(game.d(game.real(step)), game.d(game.fake(step, {})));
-                }, .repeat = critic_steps});
-  system.phase({.name = "G", .player = &g, .loss = [=](Step& step) { return loss.g(game.d(game.fake(step, {}))); }});
+  system.phase(
+      {.name = "D",
+       .player = &d,
+       .loss = [=](Step& step) { return loss.d(game.d(game.real(step)), game.d(game.fake(step, {}))); },
+       .repeat = critic_steps});
+  system.phase(
+      {.name = "G", .player = &g, .loss = [=](Step& step) { return loss.g(game.d(game.fake(step, {}))); }});
   return system;
 }
 

@@ -1,5 +1,5 @@
-// Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, algorithm 1). No batch norm in the critic: the penalty is
-// per sample. Convolutional for images, perceptrons for vectors.
+// Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, algorithm 1). No batch norm in the critic:
+// the penalty is per sample. Convolutional for images, perceptrons for vectors.
 #include "losses/penalty.h"
 #include "models/game.h"
 
@@ -29,14 +29,19 @@ System build(const Options& options, const Schema& data, Context context) {
   Player& d = system.player("d", {game.d}, options.d_adam);
   sample_from(system, game, g, options.average);
   const AdversarialLoss& loss = adversarial_loss("wasserstein");
-  system.phase({.name = "D", .player = &d, .loss = [=](Step& step) {
-                  const torch::Tensor real = game.real(step), fake = game.fake(step, {});
-                  const auto critic = [&](const torch::Tensor& x) { return game.d(x); };
-                  const torch::Tensor penalty = gradient_penalty(critic, real, fake, step.uniform());
-                  step.report("penalty", penalty);
-                  return loss.d(game.d(real), game.d(fake)) + options.penalty * penalty;
-                }, .repeat = [n = options.n_critic](int64_t) { return n; }});
-  system.phase({.name = "G", .player = &g, .loss = [=](Step& step) { return loss.g(game.d(game.fake(step, {}))); }});
+  system.phase({.name = "D",
+                .player = &d,
+                .loss =
+                    [=](Step& step) {
+                      const torch::Tensor real = game.real(step), fake = game.fake(step, {});
+                      const auto critic = [&](const torch::Tensor& x) { return game.d(x); };
+                      const torch::Tensor penalty = gradient_penalty(critic, real, fake, step.uniform());
+                      step.report("penalty", penalty);
+                      return loss.d(game.d(real), game.d(fake)) + options.penalty * penalty;
+                    },
+                .repeat = [n = options.n_critic](int64_t) { return n; }});
+  system.phase(
+      {.name = "G", .player = &g, .loss = [=](Step& step) { return loss.g(game.d(game.fake(step, {}))); }});
   return system;
 }
 

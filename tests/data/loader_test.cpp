@@ -15,9 +15,8 @@ namespace {
 
 std::shared_ptr<Dataset> numbers(int64_t size) {
   Schema schema;
-  schema.fields = {
-      {.name = "x", .shape = {2}, .dtype = torch::kFloat, .class_names = {}},
-      {.name = "label", .shape = {}, .dtype = torch::kLong, .classes = size, .class_names = {}}};
+  schema.fields = {{.name = "x", .shape = {2}, .dtype = torch::kFloat, .class_names = {}},
+                   {.name = "label", .shape = {}, .dtype = torch::kLong, .classes = size, .class_names = {}}};
   const torch::Tensor index = torch::arange(size);
   return in_memory(schema, {{"x", torch::stack({index, -index}, 1).to(torch::kFloat)}, {"label", index}});
 }

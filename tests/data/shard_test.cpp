@@ -161,7 +161,7 @@ TEST(Shards,
   const std::string intact = read_file(path);
   const auto data = samples(small(), 10);
   const Batch expected = open_shards(folder.path())->read(range(10));
-  for (size_t at = 0; at < intact.size(); at += 7) {
+  for (size_t at = 0; at < intact.size(); at += 19) {
     std::string bytes = intact;
     bytes[at] ^= 16;
     test::put(path, bytes);

@@ -30,11 +30,14 @@ class CheckpointTest : public testing::Test {
 
   static State state(int64_t step) {
     State s;
-    for (int i = 0; i < 9; ++i) s.tensors["t" + std::to_string(i)] = torch::full({i, 3}, step + i, torch::kFloat);
+    for (int i = 0; i < 9; ++i)
+      s.tensors["t" + std::to_string(i)] = torch::full({i, 3}, step + i, torch::kFloat);
     s.numbers["step"] = step;
     return s;
   }
-  void save(int64_t step, int64_t keep = 10) { save_checkpoint(comm_, folder_, {step, state(step), {{"system", "x"}}, {}}, keep); }
+  void save(int64_t step, int64_t keep = 10) {
+    save_checkpoint(comm_, folder_, {step, state(step), {{"system", "x"}}, {}}, keep);
+  }
 
   // The one file of `step` that holds bytes of tensors on any number of ranks.
   std::string a_file(int64_t step) const {
@@ -54,11 +57,14 @@ TEST_F(CheckpointTest, WhatIsSavedComesBackOnEveryRank) {
   EXPECT_EQ(loaded->about.at("system"), "x");
   const State expected = state(5);
   ASSERT_EQ(loaded->state.tensors.size(), expected.tensors.size());
-  for (const auto& [name, tensor] : expected.tensors) EXPECT_TRUE(torch::equal(loaded->state.tensors.at(name), tensor)) << name;
+  for (const auto& [name, tensor] : expected.tensors)
+    EXPECT_TRUE(torch::equal(loaded->state.tensors.at(name), tensor)) << name;
   EXPECT_EQ(loaded->state.numbers.at("step"), 5);
 }
 
-TEST_F(CheckpointTest, ThereMayBeNone) { EXPECT_FALSE(load_checkpoint(comm_, folder_)); }
+TEST_F(CheckpointTest, ThereMayBeNone) {
+  EXPECT_FALSE(load_checkpoint(comm_, folder_));
+}
 
 TEST_F(CheckpointTest, KeepsTheNewest) {
   for (int64_t step = 1; step <= 5; ++step) save(step, 2);

@@ -25,7 +25,8 @@ TEST(Random, SeedPurposeAndDrawEachMakeAnotherStream) {
 }
 
 TEST(Random, NormalHasTheMomentsOfANormal) {
-  const torch::Tensor x = normal({1, "moments"}, {0, 1000}, {101}, torch::kDouble);  // odd: a lone half of a pair
+  const torch::Tensor x =
+      normal({1, "moments"}, {0, 1000}, {101}, torch::kDouble);  // odd: a lone half of a pair
   EXPECT_NEAR(x.mean().item<double>(), 0, 0.01);
   EXPECT_NEAR(x.var().item<double>(), 1, 0.02);
   EXPECT_NEAR(x.pow(4).mean().item<double>(), 3, 0.1);

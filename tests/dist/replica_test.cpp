@@ -12,11 +12,14 @@ namespace {
 Replica::Named parameters(int count, int64_t size) {
   Replica::Named named;
   for (int i = 0; i < count; ++i)
-    named.emplace_back("p" + std::to_string(i), torch::full({size}, 1 << i, torch::kFloat).set_requires_grad(true));
+    named.emplace_back("p" + std::to_string(i),
+                       torch::full({size}, 1 << i, torch::kFloat).set_requires_grad(true));
   return named;
 }
 
-double total(int ranks) { return ranks * (ranks + 1) / 2.0; }
+double total(int ranks) {
+  return ranks * (ranks + 1) / 2.0;
+}
 
 TEST(Replica, ParametersAndGradientsAreViewsOfOneVector) {
   auto named = parameters(3, 4);

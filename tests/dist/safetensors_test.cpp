@@ -28,7 +28,8 @@ class Safetensors : public testing::Test {
 
 TEST_F(Safetensors, EveryDtypeAndShapeComesBack) {
   std::map<std::string, torch::Tensor> tensors;
-  for (const auto type : {torch::kFloat, torch::kDouble, torch::kHalf, torch::kBFloat16, torch::kLong, torch::kInt, torch::kByte, torch::kBool})
+  for (const auto type : {torch::kFloat, torch::kDouble, torch::kHalf, torch::kBFloat16, torch::kLong,
+                          torch::kInt, torch::kByte, torch::kBool})
     tensors[c10::toString(type)] = torch::arange(6, torch::kFloat).to(type).view({2, 3});
   tensors["scalar"] = torch::full({}, 2.5);
   tensors["empty"] = torch::empty({0, 4});
@@ -56,7 +57,9 @@ TEST_F(Safetensors, HolesOverlapsAndLyingShapesAreRefused) {
     return std::string(reinterpret_cast<char*>(&length), 8) + header + std::string(data, '\0');
   };
   break_and_expect(with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8));
-  break_and_expect(with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})", 6));
+  break_and_expect(with_header(
+      R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
+      6));
   break_and_expect(with_header(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4));
   break_and_expect(with_header(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", 4));
   break_and_expect(with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 9));

@@ -27,14 +27,16 @@ Result shell(const std::string& command) {
   std::array<char, 4096> buffer;
   Result result{-1, ""};
   FILE* pipe = popen(("( " + command + " ) 2>&1 </dev/null").c_str(), "r");
-  while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe)) result.output.append(buffer.data(), n);
+  while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe))
+    result.output.append(buffer.data(), n);
   const int status = pclose(pipe);
   result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return result;
 }
 
 Result saddle(const std::string& arguments, int ranks = 0) {
-  const std::string launcher = ranks > 0 ? fmt::format("mpirun --oversubscribe --bind-to none -n {} ", ranks) : "";
+  const std::string launcher =
+      ranks > 0 ? fmt::format("mpirun --oversubscribe --bind-to none -n {} ", ranks) : "";
   return shell(launcher + "timeout 120 " SADDLE_BINARY " " + arguments);
 }
 
@@ -55,12 +57,16 @@ class Cli : public testing::Test {
     EXPECT_THAT(result.output, HasSubstr(text));
     const size_t first = result.output.find("saddle: ");
     ASSERT_NE(first, std::string::npos) << result.output;
-    EXPECT_EQ(result.output.find("saddle: ", first + 1), std::string::npos) << "more than one error:\n" << result.output;
+    EXPECT_EQ(result.output.find("saddle: ", first + 1), std::string::npos) << "more than one error:\n"
+                                                                            << result.output;
   }
 
-  std::string train(const std::string& out, const std::string& more = "", const std::string& recipe = "gan-ns") const {
-    return fmt::format("train {} --data {}ring --out {}{} --set batch=16 --set g.width=8 --set d.width=8 --set tick.every=5 {}", recipe, dir_,
-                       dir_, out, more);
+  std::string train(const std::string& out, const std::string& more = "",
+                    const std::string& recipe = "gan-ns") const {
+    return fmt::format(
+        "train {} --data {}ring --out {}{} --set batch=16 --set g.width=8 --set d.width=8 --set tick.every=5 "
+        "{}",
+        recipe, dir_, dir_, out, more);
   }
   std::vector<json> log_of(const std::string& out) const {
     std::vector<json> lines;
@@ -70,21 +76,25 @@ class Cli : public testing::Test {
   }
   std::map<std::string, torch::Tensor> weights(const std::string& out, int64_t step) const {
     std::map<std::string, torch::Tensor> all;
-    for (const auto& entry : fs::directory_iterator(fmt::format("{}{}/checkpoints/step-{:010}", dir_, out, step)))
+    for (const auto& entry :
+         fs::directory_iterator(fmt::format("{}{}/checkpoints/step-{:010}", dir_, out, step)))
       if (entry.path().extension() == ".safetensors") all.merge(read_safetensors(entry.path().string()));
     return all;
   }
 };
 
 TEST_F(Cli, OneTwoAndFourRanksLogTheSameLosses) {
-  for (const int ranks : {1, 2, 4}) expect_ok(saddle(train(fmt::format("run{}", ranks), "--steps 20 --set precision=float64"), ranks));
+  for (const int ranks : {1, 2, 4})
+    expect_ok(saddle(train(fmt::format("run{}", ranks), "--steps 20 --set precision=float64"), ranks));
   const auto one = log_of("run1");
   ASSERT_EQ(one.size(), 4U);
   for (const int ranks : {2, 4}) {
     const auto many = log_of(fmt::format("run{}", ranks));
     ASSERT_EQ(many.size(), one.size());
     for (size_t i = 0; i < one.size(); ++i)
-      for (const char* key : {"loss/D", "loss/G"}) EXPECT_NEAR(many[i][key].get<double>(), one[i][key].get<double>(), 1e-10) << ranks << " ranks, " << key;
+      for (const char* key : {"loss/D", "loss/G"})
+        EXPECT_NEAR(many[i][key].get<double>(), one[i][key].get<double>(), 1e-10)
+            << ranks << " ranks, " << key;
   }
 }
 
@@ -119,14 +129,16 @@ TEST_F(Cli, ARunHasOptionsLogPicturesAndCheckpointsAndItsOptionsAreARecipe) {
 TEST_F(Cli, DryRunPrintsEveryKeyAndStartsNothing) {
   const Result result = saddle("train dcgan --dry-run");
   expect_ok(result);
-  for (const char* key : {"batch", "checkpoint.keep", "g.lr", "loss"}) EXPECT_THAT(result.output, HasSubstr(key));
+  for (const char* key : {"batch", "checkpoint.keep", "g.lr", "loss"})
+    EXPECT_THAT(result.output, HasSubstr(key));
 }
 
 TEST_F(Cli, ListsAndVersions) {
   EXPECT_THAT(saddle("list systems").output, HasSubstr("wgan-gp"));
   EXPECT_THAT(saddle("list losses").output, HasSubstr("non-saturating"));
   EXPECT_THAT(saddle("list recipes").output, HasSubstr("dcgan"));
-  EXPECT_THAT(saddle("--version").output, testing::AllOf(HasSubstr("LibTorch"), HasSubstr("NCCL"), HasSubstr("MPI"), HasSubstr("HDF5")));
+  EXPECT_THAT(saddle("--version").output,
+              testing::AllOf(HasSubstr("LibTorch"), HasSubstr("NCCL"), HasSubstr("MPI"), HasSubstr("HDF5")));
 }
 
 TEST_F(Cli, BadUsageIsOneErrorOnTwoRanksToo) {
@@ -137,7 +149,8 @@ TEST_F(Cli, BadUsageIsOneErrorOnTwoRanksToo) {
     expect_error(saddle(train("x", "--set n_critic=3"), ranks), 64, "unknown key 'n_critic'");
     expect_error(saddle(train("x", "--set batch=0"), ranks), 64, "1 to");
     expect_error(saddle(train("x", "", "dcgan"), ranks), 65, "image");
-    expect_error(saddle(fmt::format("train gan-ns --data {}ring --out /proc/nowhere/x", dir_), ranks), 74, "/proc/nowhere");
+    expect_error(saddle(fmt::format("train gan-ns --data {}ring --out /proc/nowhere/x", dir_), ranks), 74,
+                 "/proc/nowhere");
     expect_error(saddle("sample " + dir_ + "nothing", ranks), 64, "holds no run");
   }
   expect_error(saddle(train("x", "--set batch=15"), 2), 64, "does not divide");
@@ -162,10 +175,12 @@ TEST_F(Cli, DamagedShardsAreNamed) {
 TEST_F(Cli, AFolderWithARunNeedsResumeAndTheSameOptions) {
   expect_ok(saddle(train("run", "--steps 10"), 2));
   expect_error(saddle(train("run", "--steps 20"), 2), 64, "--resume");
-  expect_error(saddle(train("run", "--steps 20 --resume", "gan"), 2), 64, "system: 'gan-ns' in the checkpoint, 'gan' now");
+  expect_error(saddle(train("run", "--steps 20 --resume", "gan"), 2), 64,
+               "system: 'gan-ns' in the checkpoint, 'gan' now");
   expect_error(saddle(train("run", "--steps 20 --resume --set g.lr=0.1"), 2), 64, "g.lr");
   expect_ok(saddle("pack ring8 --samples 2000 --seed 2 --out " + dir_ + "other"));
-  expect_error(saddle(fmt::format("train --data {}other --out {}run --steps 20 --resume", dir_, dir_), 2), 64, "another data set");
+  expect_error(saddle(fmt::format("train --data {}other --out {}run --steps 20 --resume", dir_, dir_), 2), 64,
+               "another data set");
 }
 
 }  // namespace

@@ -72,8 +72,8 @@ TEST(AdversarialLoss, HasItsKnownValueWhereTheDiscriminatorIsZero) {
 }
 
 TEST(AdversarialLoss, HasTheGradientOfItsDifferences) {
-  auto real = torch::tensor(kReal, f64().requires_grad(true)),
-       fake = torch::tensor(kFake, f64().requires_grad(true));
+  auto real = torch::tensor(kReal, f64()).requires_grad_(),
+       fake = torch::tensor(kFake, f64()).requires_grad_();
   for (const auto& loss : adversarial_losses()) {
     SCOPED_TRACE(loss.name);
     auto d = [&] { return loss.d(real, fake); };
@@ -86,7 +86,7 @@ TEST(AdversarialLoss, HasTheGradientOfItsDifferences) {
 TEST(AdversarialLoss, StaysFiniteAtExtremeLogits) {
   for (const auto& loss : adversarial_losses())
     for (double logit : {-1e4, 1e4}) {
-      auto x = torch::full({2}, logit, torch::requires_grad());  // float32: exp overflows
+      auto x = torch::full({2}, logit, torch::kFloat).requires_grad_();  // float32: exp overflows
       auto total = loss.d(x, x) + loss.g(x);
       EXPECT_TRUE(std::isfinite(total.item<double>())) << loss.name;
       EXPECT_TRUE(torch::autograd::grad({total}, {x})[0].isfinite().all().item<bool>()) << loss.name;
@@ -115,7 +115,7 @@ TEST(AdversarialLoss, NamesItsFellowsWhenAskedForAnUnknownOne) {
 // and the discriminator is a free table of logits.
 struct Symbols {
   Tensor real, fake;  // indices; ten a batch
-  Tensor table = torch::zeros(4, f64().requires_grad(true));
+  Tensor table = torch::zeros(4, f64()).requires_grad_();
 
   Tensor loss() const {
     return adversarial_loss("minimax").d(table.index_select(0, real), table.index_select(0, fake));

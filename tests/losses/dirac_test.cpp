@@ -28,8 +28,8 @@ Tensor slope(const Tensor& loss, const Tensor& x) {
 double distance_after(const Dirac& game) {
   constexpr double kRate = 0.1;
   const auto& loss = adversarial_loss(game.loss);
-  const auto leaf = torch::dtype(torch::kDouble).requires_grad(true);
-  auto theta = torch::ones({1, 1}, leaf), psi = torch::ones({1, 1}, leaf);
+  const auto leaf = [] { return torch::ones({1, 1}, torch::kDouble).requires_grad_(); };
+  auto theta = leaf(), psi = leaf();
   const auto real = torch::zeros({1, 1}, torch::kDouble);
   const Critic d = [&](const Tensor& x) { return x.mm(psi); };
   for (int step = 0; step < 2000; ++step) {

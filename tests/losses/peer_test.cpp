@@ -1,7 +1,7 @@
 // Parity with PyTorch: tests/peers/losses.py writes inputs, values and gradients, computed from formulas of
 // its own.
-#include <gtest/gtest.h>
 #include <ATen/ops/allclose.h>
+#include <gtest/gtest.h>
 
 #include "dist/tensor.h"
 

@@ -12,8 +12,8 @@ using torch::Tensor;
 
 // D(x) = sum_j v_j tanh(w_j . x): smooth, with a gradient that differs from sample to sample.
 struct SmallCritic {
-  Tensor w = torch::randn({5, 3}, f64().requires_grad(true));
-  Tensor v = torch::randn({5}, f64().requires_grad(true));
+  Tensor w = torch::randn({5, 3}, f64()).requires_grad_();
+  Tensor v = torch::randn({5}, f64()).requires_grad_();
   Tensor operator()(const Tensor& x) const { return x.flatten(1).mm(w.t()).tanh().mv(v); }
 };
 
@@ -92,7 +92,7 @@ TEST_F(PenaltyTest, LeavesTheGeneratorAlone) {
 }
 
 TEST_F(PenaltyTest, HasAFiniteGradientAtAFlatCritic) {
-  auto w = torch::zeros(3, f64().requires_grad(true));
+  auto w = torch::zeros(3, f64()).requires_grad_();
   auto penalty =
       gradient_penalty([&](const Tensor& x) { return x.mv(w); }, batch(), batch(), torch::rand(4, f64()));
   EXPECT_NEAR(value(penalty), 1, 1e-5);

@@ -11,8 +11,12 @@ namespace saddle {
 namespace {
 
 // Rank r has r + 1 samples of the whole batch.
-Range uneven(const Comm& comm) { return {comm.rank() * (comm.rank() + 1) / 2, comm.rank() + 1}; }
-Range whole(const Comm& comm) { return {0, comm.size() * (comm.size() + 1) / 2}; }
+Range uneven(const Comm& comm) {
+  return {comm.rank() * (comm.rank() + 1) / 2, comm.rank() + 1};
+}
+Range whole(const Comm& comm) {
+  return {0, comm.size() * (comm.size() + 1) / 2};
+}
 
 void expect_near(const torch::Tensor& a, const torch::Tensor& b, double tolerance) {
   EXPECT_LE((a - b).abs().max().item<double>(), tolerance);
@@ -52,7 +56,8 @@ TEST_P(BatchNormOverRanks, IsBatchNormOfTheWholeBatch) {
   expect_near(ours.running_var, reference.running_var, 1e-12);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, BatchNormOverRanks, testing::Values(std::vector<int64_t>{3, 4, 5}, std::vector<int64_t>{3, 6}));
+INSTANTIATE_TEST_SUITE_P(Shapes, BatchNormOverRanks,
+                         testing::Values(std::vector<int64_t>{3, 4, 5}, std::vector<int64_t>{3, 6}));
 
 TEST(BatchNorm, EvaluationUsesTheRunningAverages) {
   Maker make(test::world().comm("cpu"), 1);

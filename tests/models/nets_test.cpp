@@ -8,15 +8,21 @@
 namespace saddle {
 namespace {
 
-Maker maker() { return Maker(World::alone(), 1); }
+Maker maker() {
+  return Maker(World::alone(), 1);
+}
 
 NetShape image(int64_t c, int64_t h, int64_t w, int64_t classes = 0) {
-  return {.field = {.name = "image", .shape = {c, h, w}, .dtype = torch::kByte, .classes = 0, .class_names = {}}, .latent = 10, .classes = classes};
+  return {
+      .field = {.name = "image", .shape = {c, h, w}, .dtype = torch::kByte, .classes = 0, .class_names = {}},
+      .latent = 10,
+      .classes = classes};
 }
 
 TEST(ConvNets, FitImagesOfAnyShapeThatHalves) {
   Maker make = maker();
-  for (const auto& [c, h, w] : std::vector<std::array<int64_t, 3>>{{1, 28, 28}, {3, 32, 32}, {3, 64, 32}, {1, 16, 48}, {4, 20, 20}}) {
+  for (const auto& [c, h, w] :
+       std::vector<std::array<int64_t, 3>>{{1, 28, 28}, {3, 32, 32}, {3, 64, 32}, {1, 16, 48}, {4, 20, 20}}) {
     const NetShape shape = image(c, h, w);
     const NetOptions options{.width = 8, .norm = "batch"};
     const torch::Tensor x = conv_generator(make, shape, options)->forward(torch::randn({2, 10}), {});
@@ -40,7 +46,8 @@ TEST(ConvNets, AConditionalNetDependsOnTheLabel) {
   Maker make = maker();
   const NetShape shape = image(1, 16, 16, 3);
   const auto g = conv_generator(make, shape, {.width = 8}), d = conv_discriminator(make, shape, {.width = 8});
-  const torch::Tensor z = torch::randn({1, 10}), zero = torch::zeros({1}, torch::kLong), two = torch::full({1}, 2, torch::kLong);
+  const torch::Tensor z = torch::randn({1, 10}), zero = torch::zeros({1}, torch::kLong),
+                      two = torch::full({1}, 2, torch::kLong);
   EXPECT_FALSE(torch::equal(g->forward(z, zero), g->forward(z, two)));
   const torch::Tensor x = g->forward(z, zero);
   EXPECT_FALSE(torch::equal(d->forward(x, zero), d->forward(x, two)));
@@ -48,7 +55,9 @@ TEST(ConvNets, AConditionalNetDependsOnTheLabel) {
 
 TEST(MlpNets, GenerateVectorsAndImages) {
   Maker make = maker();
-  const NetShape point{.field = {.name = "x", .shape = {2}, .dtype = torch::kFloat, .classes = 0, .class_names = {}}, .latent = 10};
+  const NetShape point{
+      .field = {.name = "x", .shape = {2}, .dtype = torch::kFloat, .classes = 0, .class_names = {}},
+      .latent = 10};
   const NetOptions options{.width = 16, .depth = 2};
   for (const NetShape& shape : {point, image(1, 5, 7)}) {
     const torch::Tensor x = mlp_generator(make, shape, options)->forward(torch::randn({3, 10}), {});

@@ -20,7 +20,8 @@ TEST(Adam, FollowsAlgorithmOneOfThePaper) {
     adam->step(w, torch::full({3}, g, torch::kDouble));
     mean = o.beta1 * mean + (1 - o.beta1) * g;
     square = o.beta2 * square + (1 - o.beta2) * g * g;
-    expected -= o.lr * (mean / (1 - std::pow(o.beta1, t))) / (std::sqrt(square / (1 - std::pow(o.beta2, t))) + o.eps);
+    expected -=
+        o.lr * (mean / (1 - std::pow(o.beta1, t))) / (std::sqrt(square / (1 - std::pow(o.beta2, t))) + o.eps);
     EXPECT_NEAR(w[0].item<double>(), expected, 1e-12) << "step " << t;
   }
 }

@@ -74,7 +74,8 @@ TEST(Options, WhatIsPrintedReadsBackAsTheSame) {
 
 TEST(Options, TomlTablesBecomeDottedKeys) {
   const auto pairs = parse_toml("a = 1\n[g]\nlr = 2e-4\n[g.inner]\non = true\n", "test");
-  EXPECT_THAT(pairs, testing::UnorderedElementsAre(testing::Pair("a", "1"), testing::Pair("g.lr", "0.0002"), testing::Pair("g.inner.on", "true")));
+  EXPECT_THAT(pairs, testing::UnorderedElementsAre(testing::Pair("a", "1"), testing::Pair("g.lr", "0.0002"),
+                                                   testing::Pair("g.inner.on", "true")));
 }
 
 TEST(Options, BrokenTomlNamesItsLine) {

@@ -1,4 +1,5 @@
-// What every registered system must keep, asked of each under mpirun: a newcomer gets these tests by registering.
+// What every registered system must keep, asked of each under mpirun: a newcomer gets these tests by
+// registering.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -13,11 +14,14 @@ namespace {
 constexpr int64_t kBatch = 8, kSamples = 50;  // the batch crosses an epoch's end in the runs below
 
 std::shared_ptr<Dataset> images() {
-  const Field image{.name = "image", .shape = {1, 16, 16}, .dtype = torch::kByte, .classes = 0, .class_names = {}};
+  const Field image{
+      .name = "image", .shape = {1, 16, 16}, .dtype = torch::kByte, .classes = 0, .class_names = {}};
   const Field label{.name = "label", .shape = {}, .dtype = torch::kLong, .classes = 3, .class_names = {}};
   const Stream stream(5, "images");
-  return in_memory({{image, label}}, {{"image", (uniform(stream, {0, kSamples}, {1, 16, 16}, torch::kFloat) * 255).to(torch::kByte)},
-                                      {"label", integers(stream, {0, kSamples}, 3)}});
+  return in_memory(
+      {{image, label}},
+      {{"image", (uniform(stream, {0, kSamples}, {1, 16, 16}, torch::kFloat) * 255).to(torch::kByte)},
+       {"label", integers(stream, {0, kSamples}, 3)}});
 }
 
 class Systems : public testing::TestWithParam<std::string> {
@@ -28,7 +32,12 @@ class Systems : public testing::TestWithParam<std::string> {
   // Small nets in float64, the system's own losses and optimizers.
   std::unique_ptr<saddle::Run> run(const std::string& precision = "float64") const {
     auto run = std::make_unique<saddle::Run>();
-    std::vector<std::string> sets{"batch=" + std::to_string(kBatch), "precision=" + precision, "seed=3", "g.width=4", "d.width=4", "latent=6"};
+    std::vector<std::string> sets{"batch=" + std::to_string(kBatch),
+                                  "precision=" + precision,
+                                  "seed=3",
+                                  "g.width=4",
+                                  "d.width=4",
+                                  "latent=6"};
     run->resolve("system = \"" + GetParam() + "\"", "test", sets);
     return run;
   }
@@ -52,7 +61,8 @@ TEST_P(Systems, RanksComputeWhatOneRankComputes) {
   advance(alone, 5);
   const State a = state_of(together), b = state_of(alone);
   for (const auto& [name, tensor] : a.tensors) {
-    const double difference = tensor.numel() == 0 ? 0 : (tensor - b.tensors.at(name)).abs().max().item<double>();
+    const double difference =
+        tensor.numel() == 0 ? 0 : (tensor - b.tensors.at(name)).abs().max().item<double>();
     EXPECT_LE(difference, 1e-9) << name;
   }
   const auto ours = together.stats().tick(comm_), theirs = alone.stats().tick(World::alone());
@@ -85,7 +95,8 @@ TEST_P(Systems, AResumedRunIsTheUnbrokenOneBitForBit) {
 }
 
 TEST_P(Systems, EveryItemOfStateMatters) {
-  // A state that could be left out of a checkpoint unnoticed would be a hole in the test above: each tensor changes over a step.
+  // A state that could be left out of a checkpoint unnoticed would be a hole in the test above: each tensor
+  // changes over a step.
   const auto options = run("float32");
   Trainer trainer(*options, comm_, data_);
   const State before = state_of(trainer);

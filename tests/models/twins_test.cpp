@@ -1,4 +1,5 @@
-// Whole training steps against their PyTorch twins: tests/peers/systems.py recorded weights, inputs and losses.
+// Whole training steps against their PyTorch twins: tests/peers/systems.py recorded weights, inputs and
+// losses.
 #include <gtest/gtest.h>
 
 #include "dist/file.h"
@@ -11,11 +12,14 @@ using nlohmann::json;
 
 torch::Tensor tensor_of(const json& nested) {
   std::vector<int64_t> shape;
-  for (const json* level = &nested; level->is_array(); level = &level->front()) shape.push_back(static_cast<int64_t>(level->size()));
+  for (const json* level = &nested; level->is_array(); level = &level->front())
+    shape.push_back(static_cast<int64_t>(level->size()));
   std::vector<double> values;
   const std::function<void(const json&)> flatten = [&](const json& node) {
-    if (node.is_array()) for (const json& inner : node) flatten(inner);
-    else values.push_back(node.get<double>());
+    if (node.is_array())
+      for (const json& inner : node) flatten(inner);
+    else
+      values.push_back(node.get<double>());
   };
   flatten(nested);
   return torch::tensor(values, torch::kDouble).view(shape);
@@ -23,11 +27,17 @@ torch::Tensor tensor_of(const json& nested) {
 
 // nn.Sequential's names of our parameters; of the perceptrons the i-th Linear, of DCGAN's nets one by one.
 std::string twin_name(const std::string& ours) {
-  static const std::map<std::string, std::string> dcgan = {
-      {"G.project.weight", "G.0.weight"}, {"G.norm.batch.weight", "G.1.weight"}, {"G.norm.batch.bias", "G.1.bias"},
-      {"G.norm.batch.running_mean", "G.1.running_mean"}, {"G.norm.batch.running_var", "G.1.running_var"},
-      {"G.up0.weight", "G.3.weight"}, {"G.up0.bias", "G.3.bias"}, {"D.down0.weight", "D.0.weight"}, {"D.down0.bias", "D.0.bias"},
-      {"D.judge.weight", "D.2.weight"}, {"D.judge.bias", "D.2.bias"}};
+  static const std::map<std::string, std::string> dcgan = {{"G.project.weight", "G.0.weight"},
+                                                           {"G.norm.batch.weight", "G.1.weight"},
+                                                           {"G.norm.batch.bias", "G.1.bias"},
+                                                           {"G.norm.batch.running_mean", "G.1.running_mean"},
+                                                           {"G.norm.batch.running_var", "G.1.running_var"},
+                                                           {"G.up0.weight", "G.3.weight"},
+                                                           {"G.up0.bias", "G.3.bias"},
+                                                           {"D.down0.weight", "D.0.weight"},
+                                                           {"D.down0.bias", "D.0.bias"},
+                                                           {"D.judge.weight", "D.2.weight"},
+                                                           {"D.judge.bias", "D.2.bias"}};
   if (const auto found = dcgan.find(ours); found != dcgan.end()) return found->second;
   if (ours.substr(1, 6) != ".main.") return "";  // an optimizer's or an average's
   return fmt::format("{}.{}.{}", ours.substr(0, 1), 2 * std::stoi(ours.substr(7, 1)), ours.substr(9));
@@ -45,7 +55,8 @@ class Twins : public testing::TestWithParam<std::string> {
     std::vector<std::string> sets{"precision=float64", fmt::format("latent={}", o["latent"].get<int>())};
     const bool conv = o.contains("width");  // the twin's doubles it at 4x4
     for (const std::string net : {"g", "d"}) {
-      sets.push_back(fmt::format("{}.width={}", net, conv ? 2 * o["width"].get<int>() : o["hidden"].get<int>()));
+      sets.push_back(
+          fmt::format("{}.width={}", net, conv ? 2 * o["width"].get<int>() : o["hidden"].get<int>()));
       sets.push_back(fmt::format("{}.depth={}", net, conv ? 1 : 2));
       sets.push_back(fmt::format("{}.lr={}", net, o["lr"].get<double>()));
       if (o.contains("betas")) {
@@ -54,8 +65,11 @@ class Twins : public testing::TestWithParam<std::string> {
       }
     }
     run_.resolve("system = \"" + GetParam() + "\"", "test", sets);
-    field_ = {.name = conv ? "image" : "x", .shape = conv ? std::vector<int64_t>{1, 8, 8} : std::vector<int64_t>{2},
-              .dtype = torch::kFloat, .classes = 0, .class_names = {}};
+    field_ = {.name = conv ? "image" : "x",
+              .shape = conv ? std::vector<int64_t>{1, 8, 8} : std::vector<int64_t>{2},
+              .dtype = torch::kFloat,
+              .classes = 0,
+              .class_names = {}};
     return run_.build({{field_}}, {World::alone(), 1, torch::kDouble});
   }
 
@@ -66,7 +80,8 @@ class Twins : public testing::TestWithParam<std::string> {
       const std::string twin = twin_name(name);
       if (twin.empty()) continue;
       torch::Tensor value = tensor_of(values.at(twin));
-      if (name == "G.project.weight") value = value.flatten(1).t();  // a transposed convolution of 1x1 is a dense layer
+      if (name == "G.project.weight")
+        value = value.flatten(1).t();  // a transposed convolution of 1x1 is a dense layer
       use(name, tensor, value.reshape(tensor.sizes()));
     }
   }
@@ -76,10 +91,14 @@ class Twins : public testing::TestWithParam<std::string> {
     std::vector<torch::Tensor> numbers{tensor_of(record["latent"])};
     if (record.contains("alpha")) numbers.push_back(tensor_of(record["alpha"]));
     size_t next = 0;
-    Step step({.samples = {0, numbers[0].size(0)}, .dtype = torch::kDouble, .replay = [&](at::IntArrayRef shape) {
-                 EXPECT_EQ(numbers.at(next).sizes(), shape);
-                 return numbers.at(next++);
-               }}, 0, stats_);
+    Step step({.samples = {0, numbers[0].size(0)},
+               .dtype = torch::kDouble,
+               .replay =
+                   [&](at::IntArrayRef shape) {
+                     EXPECT_EQ(numbers.at(next).sizes(), shape);
+                     return numbers.at(next++);
+                   }},
+              0, stats_);
     if (record.contains("real")) step.batch = {{field_.name, tensor_of(record["real"])}};
     optimise(system, phase, step);
     EXPECT_EQ(next, numbers.size()) << "a recorded input was not used";
@@ -91,7 +110,8 @@ class Twins : public testing::TestWithParam<std::string> {
 
 TEST_P(Twins, LossesAndWeightsAreThoseOfPyTorch) {
   System system = build();
-  each_twin(system, golden_["init"], [](const std::string&, torch::Tensor ours, const torch::Tensor& twin) { ours.copy_(twin); });
+  each_twin(system, golden_["init"],
+            [](const std::string&, torch::Tensor ours, const torch::Tensor& twin) { ours.copy_(twin); });
   for (const json& recorded : golden_["steps"]) {
     size_t at = 0;
     for (const Phase& phase : system.phases()) {
@@ -104,18 +124,21 @@ TEST_P(Twins, LossesAndWeightsAreThoseOfPyTorch) {
     EXPECT_EQ(at, recorded.size());
   }
   size_t compared = 0;
-  each_twin(system, golden_["final"], [&](const std::string& name, const torch::Tensor& ours, const torch::Tensor& twin) {
-    EXPECT_LE((ours - twin).abs().max().item<double>(), 1e-9) << name;
-    ++compared;
-  });
+  each_twin(system, golden_["final"],
+            [&](const std::string& name, const torch::Tensor& ours, const torch::Tensor& twin) {
+              EXPECT_LE((ours - twin).abs().max().item<double>(), 1e-9) << name;
+              ++compared;
+            });
   EXPECT_EQ(compared, golden_["final"].size() - golden_["final"].count("G.1.num_batches_tracked"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Systems, Twins, testing::Values("gan", "gan-ns", "lsgan", "wgan", "wgan-gp", "dcgan"), [](const auto& info) {
-  std::string name = info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Systems, Twins,
+                         testing::Values("gan", "gan-ns", "lsgan", "wgan", "wgan-gp", "dcgan"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace saddle

@@ -89,23 +89,20 @@ def optimizer(net, o):
 
 def start(nets, rng):
     """Weights of few digits; batch norm gains near one."""
+    gains = {id(m.weight) for net in nets.values() for m in net if isinstance(m, nn.BatchNorm2d)}
     for net in nets.values():
-        for name, p in net.named_parameters():
-            with torch.no_grad():
-                around = 1.0 if p.dim() == 1 and isinstance(net[int(name.split(".")[0])], nn.BatchNorm2d) and name.endswith("weight") else 0.0
-                p.copy_(rounded(around + normal(rng, *p.shape, scale=0.02 if around else 0.3)))
+        for p in net.parameters():
+            centre, scale = (1.0, 0.02) if id(p) in gains else (0.0, 0.3)
+            p.data = rounded(centre + normal(rng, *p.shape, scale=scale))
 
 
 def state(nets):
-    def names(net):
-        # Unflatten is the twin's own first layer: without it the layers count from the convolution.
-        return 1 if isinstance(net[0], nn.Unflatten) else 0
-
-    def renamed(net, key):
+    def name(net, key):
         index, rest = key.split(".", 1)
-        return f"{int(index) - names(net)}.{rest}"
+        # Unflatten is the twin's own: layers count from the first convolution.
+        return f"{int(index) - isinstance(net[0], nn.Unflatten)}.{rest}"
 
-    return {f"{n}.{renamed(net, k)}": v.tolist() for n, net in nets.items() for k, v in net.state_dict().items()}
+    return {f"{n}.{name(net, k)}": v.tolist() for n, net in nets.items() for k, v in net.state_dict().items()}
 
 
 def penalty(d, real, fake, alpha):
@@ -119,13 +116,13 @@ def train(loss_name, build, draw, o, rng):
     nets = build(o)
     start(nets, rng)
     G, D = nets["G"], nets["D"]
-    adams = {name: optimizer(net, o) for name, net in nets.items()}
+    optimizers = {name: optimizer(net, o) for name, net in nets.items()}
     result = {"options": {"loss": loss_name} | o, "init": state(nets), "steps": []}
 
     def update(name, loss):
-        adams[name].zero_grad()
+        optimizers[name].zero_grad()
         loss.backward()
-        adams[name].step()
+        optimizers[name].step()
         return loss.item()
 
     def d_phase():

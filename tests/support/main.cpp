@@ -1,5 +1,5 @@
-// GoogleTest's main for every test program. A program run under mpirun (SADDLE_TEST_RANKS set) starts MPI, checks the
-// world's size, and prints from rank 0; other ranks print only their failures.
+// GoogleTest's main for every test program. A program run under mpirun (SADDLE_TEST_RANKS set) starts MPI,
+// checks the world's size, and prints from rank 0; other ranks print only their failures.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -15,14 +15,16 @@ World* the_world = nullptr;
 class OtherRank : public testing::EmptyTestEventListener {
   void OnTestPartResult(const testing::TestPartResult& result) override {
     if (result.failed())
-      std::cerr << "[rank " << the_world->rank() << "] " << result.file_name() << ":" << result.line_number() << ": "
-                << result.message() << std::endl;
+      std::cerr << "[rank " << the_world->rank() << "] " << result.file_name() << ":" << result.line_number()
+                << ": " << result.message() << std::endl;
   }
 };
 
 }  // namespace
 
-World& world() { return *the_world; }
+World& world() {
+  return *the_world;
+}
 
 }  // namespace saddle::test
 
