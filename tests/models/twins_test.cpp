@@ -91,7 +91,8 @@ class Twins : public testing::TestWithParam<std::string> {
     std::vector<torch::Tensor> numbers{tensor_of(record["latent"])};
     if (record.contains("alpha")) numbers.push_back(tensor_of(record["alpha"]));
     size_t next = 0;
-    Step step({.samples = {0, numbers[0].size(0)},
+    Step step({.purpose = "replay",
+               .samples = {0, numbers[0].size(0)},
                .dtype = torch::kDouble,
                .replay =
                    [&](at::IntArrayRef shape) {
