@@ -13,7 +13,11 @@ torch::Tensor Draw::latent(int64_t size) {
 }
 
 torch::Tensor Draw::uniform(at::IntArrayRef shape) {
-  if (where_.replay) return where_.replay({count()});
+  if (where_.replay) {
+    std::vector<int64_t> sizes{count()};
+    sizes.insert(sizes.end(), shape.begin(), shape.end());
+    return where_.replay(sizes);
+  }
   return saddle::uniform(next(), where_.samples, shape, where_.dtype).to(where_.device);
 }
 
