@@ -60,12 +60,14 @@ c10d::ReduceOp reduce_op(Reduce how) {
 
 // Collective. ProcessGroupNCCL meets through a store on rank 0, whose address travels through MPI.
 std::shared_ptr<c10d::Backend> nccl(const CudaPlugin& cuda, const Comm& comm) {
+  // A host's own name need not resolve; between hosts it must.
+  const std::string host = comm.local_size() == comm.size() ? "127.0.0.1" : comm.host();
   c10::intrusive_ptr<c10d::Store> store;
   std::string address;
   if (comm.rank() == 0) {
     auto server = c10::make_intrusive<c10d::TCPStore>(
-        comm.host(), c10d::TCPStoreOptions{.port = 0, .isServer = true, .numWorkers = std::nullopt});
-    address = fmt::format("{} {}", comm.host(), server->getPort());
+        host, c10d::TCPStoreOptions{.port = 0, .isServer = true, .numWorkers = std::nullopt});
+    address = fmt::format("{} {}", host, server->getPort());
     store = server;
   }
   address = comm.broadcast_text(address);
