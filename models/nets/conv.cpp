@@ -8,6 +8,11 @@ namespace {
 
 constexpr double kStddev = 0.02;  // of initial weights (Radford 2016, section 4)
 
+// The paper's small weights rely on batch norm: without it the signal dies in them, and D learns nothing.
+std::optional<double> stddev_for(Norm norm) {
+  return norm == Norm::batch ? std::optional(kStddev) : std::nullopt;
+}
+
 // How often H and W are halved, and what is left.
 struct Ladder {
   int64_t depth, height, width;
@@ -69,7 +74,7 @@ class ConvGenerator final : public Network {
       in += shape.embedding;
     }
     base_ = {-1, channels, steps.height, steps.width};
-    const LayerOptions hidden{.bias = norm == Norm::none, .stddev = kStddev};
+    const LayerOptions hidden{.bias = norm == Norm::none, .stddev = stddev_for(norm)};
     // A dense layer to H/2^k x W/2^k is the first transposed convolution of the paper.
     project_ =
         child("project", std::make_shared<Linear>(make, in, channels * steps.height * steps.width, hidden));
@@ -79,8 +84,9 @@ class ConvGenerator final : public Network {
       const int64_t out = last ? shape.field.shape[0] : channels / 2;
       const std::string name = fmt::format("up{}", i);
       stages_.push_back(
-          {child(name, std::make_shared<ConvTranspose2d>(make, channels, out, Kernel{},
-                                                         last ? LayerOptions{.stddev = kStddev} : hidden)),
+          {child(name,
+                 std::make_shared<ConvTranspose2d>(make, channels, out, Kernel{},
+                                                   last ? LayerOptions{.stddev = stddev_for(norm)} : hidden)),
            child(name + "_norm", std::make_shared<Normalised>(make, out, last ? Norm::none : norm))});
     }
   }
@@ -116,12 +122,12 @@ class ConvDiscriminator final : public Network {
     for (int64_t i = 0; i < steps.depth; ++i, in = out, out *= 2) {
       const Norm here = i == 0 ? Norm::none : norm;
       const std::string name = fmt::format("down{}", i);
-      const LayerOptions layer{.bias = here == Norm::none, .stddev = kStddev};
+      const LayerOptions layer{.bias = here == Norm::none, .stddev = stddev_for(norm)};
       stages_.push_back({child(name, std::make_shared<Conv2d>(make, in, out, Kernel{}, layer)),
                          child(name + "_norm", std::make_shared<Normalised>(make, out, here))});
     }
     judge_ = child("judge", std::make_shared<Linear>(make, in * steps.height * steps.width, 1,
-                                                     LayerOptions{.stddev = kStddev}));
+                                                     LayerOptions{.stddev = stddev_for(norm)}));
   }
 
   torch::Tensor forward(const torch::Tensor& image, const torch::Tensor& y) override {

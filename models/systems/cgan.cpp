@@ -6,10 +6,7 @@ namespace saddle {
 namespace {
 
 struct Options : AdamGameOptions {
-  Options() {
-    g = {.width = 64, .norm = "batch"};
-    d = {.width = 64, .norm = "none"};
-  }
+  Options() { g = d = {.width = 64, .norm = "batch"}; }
 };
 
 void describe(OptionTable& table, Options& options) {
