@@ -1,8 +1,5 @@
 // saddle evaluate: measures of a run that fit its data. Generated mixtures: modes covered. Labelled images: a
 // classifier trained on the real data judges the samples.
-#include <ATen/Parallel.h>
-
-#include <filesystem>
 #include <iostream>
 
 #include "data/picture.h"

@@ -64,6 +64,13 @@ void sample_from(System& system, Game& game, Player& g, double average) {
   };
 }
 
+void generator_phase(System& system, const Game& game, Player& g, const AdversarialLoss& loss) {
+  system.phase({.name = "G", .player = &g, .loss = [=](Step& step) {
+                  const torch::Tensor y = game.labels(step);
+                  return loss.g(game.d(game.fake(step, y), y));
+                }});
+}
+
 System alternating_game(const AdamGameOptions& options, const Schema& data, Context context,
                         const AdversarialLoss& loss, const GameNets& nets) {
   System system(std::move(context));
@@ -76,10 +83,7 @@ System alternating_game(const AdamGameOptions& options, const Schema& data, Cont
                   const torch::Tensor fake = game.fake(step, y);
                   return loss.d(game.d(game.real(step), game.real_labels(step)), game.d(fake, y));
                 }});
-  system.phase({.name = "G", .player = &g, .loss = [=](Step& step) {
-                  const torch::Tensor y = game.labels(step);
-                  return loss.g(game.d(game.fake(step, y), y));
-                }});
+  generator_phase(system, game, g, loss);
   return system;
 }
 

@@ -51,6 +51,9 @@ Game make_game(System& system, const GameOptions& options, const Schema& data, c
 // The generator's average, and sampling from it. After make_game and the generator's player.
 void sample_from(System& system, Game& game, Player& g, double average);
 
+// The row "G": one step of `g` on the generator's half of `loss`. Add it after D's.
+void generator_phase(System& system, const Game& game, Player& g, const AdversarialLoss& loss);
+
 // The whole of a system with one D and one G step in turn, each with its half of `loss`.
 System alternating_game(const AdamGameOptions& options, const Schema& data, Context context,
                         const AdversarialLoss& loss, const GameNets& nets = {});

@@ -43,8 +43,7 @@ System build(const Options& options, const Schema& data, Context context) {
                   step.report("penalty", penalty);
                   return loss.d(game.d(real), game.d(fake)) + options.penalty * penalty;
                 }});
-  system.phase(
-      {.name = "G", .player = &g, .loss = [=](Step& step) { return loss.g(game.d(game.fake(step, {}))); }});
+  generator_phase(system, game, g, loss);
   return system;
 }
 

@@ -40,8 +40,7 @@ System build(const Options& options, const Schema& data, Context context) {
        .player = &d,
        .loss = [=](Step& step) { return loss.d(game.d(game.real(step)), game.d(game.fake(step, {}))); },
        .repeat = critic_steps});
-  system.phase(
-      {.name = "G", .player = &g, .loss = [=](Step& step) { return loss.g(game.d(game.fake(step, {}))); }});
+  generator_phase(system, game, g, loss);
   return system;
 }
 

@@ -40,8 +40,7 @@ System build(const Options& options, const Schema& data, Context context) {
                       return loss.d(game.d(real), game.d(fake)) + options.penalty * penalty;
                     },
                 .repeat = [n = options.n_critic](int64_t) { return n; }});
-  system.phase(
-      {.name = "G", .player = &g, .loss = [=](Step& step) { return loss.g(game.d(game.fake(step, {}))); }});
+  generator_phase(system, game, g, loss);
   return system;
 }
 
