@@ -95,16 +95,16 @@ class Writer {
   explicit Writer(const std::string& path) : path_(path), file_(create(path), H5Fclose) { check(file_); }
 
   void group(const char* name) {
-    Handle made(check(H5Gcreate2(file_, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT)), H5Gclose);
+    Handle how(without_clock(H5P_GROUP_CREATE), H5Pclose);
+    Handle made(check(H5Gcreate2(file_, name, H5P_DEFAULT, how, H5P_DEFAULT)), H5Gclose);
   }
 
   void dataset(const std::string& name, hid_t type, const std::vector<hsize_t>& extent, const void* data) {
     Handle space(check(H5Screate_simple(int(extent.size()), extent.data(), nullptr)), H5Sclose);
-    Handle how(check(H5Pcreate(H5P_DATASET_CREATE)), H5Pclose);
+    Handle how(without_clock(H5P_DATASET_CREATE), H5Pclose);
     H5Pset_layout(how, H5D_CONTIGUOUS);
     H5Pset_alloc_time(how, H5D_ALLOC_TIME_EARLY);
     H5Pset_fill_time(how, H5D_FILL_TIME_NEVER);
-    H5Pset_obj_track_times(how, false);  // no clock in the bytes
     Handle set(check(H5Dcreate2(file_, name.c_str(), type, space, H5P_DEFAULT, how, H5P_DEFAULT)), H5Dclose);
     check(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data));
   }
@@ -123,11 +123,19 @@ class Writer {
   }
 
  private:
+  // How to create an object whose bytes do not depend on when it is made.
+  static hid_t without_clock(hid_t kind) {
+    const hid_t how = H5Pcreate(kind);
+    H5Pset_obj_track_times(how, false);
+    return how;
+  }
+
   static hid_t create(const std::string& path) {
     Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
     H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);  // checksummed headers, large attributes
     H5Pset_alignment(access, 4096, 4096);                          // samples of 4 KiB stay within pages
-    return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    Handle how(without_clock(H5P_FILE_CREATE), H5Pclose);          // of the root group
+    return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, how, access);
   }
 
   hid_t check(hid_t result) const {
