@@ -112,8 +112,8 @@ class Session {
     }
     for (const Moments& m : stats)
       require(std::isfinite(m.mean), Exit::diverged,
-              "{} is {} at step {}: the training has diverged; lower a learning rate, or resume "
-              "from '{}' with another seed",
+              "{} is {} at step {}: the training has diverged; start a new run with a lower learning rate or "
+              "another seed; the last good state is in '{}'",
               m.name, m.mean, step, folder_.checkpoints());
     waited_ = waited;
     tick_step_ = step;
