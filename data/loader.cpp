@@ -12,6 +12,8 @@
 
 #include "data/sampler.h"
 #include "dist/error.h"
+#include "dist/random.h"
+#include "dist/trace.h"
 
 namespace saddle {
 namespace {
@@ -36,9 +38,7 @@ torch::Tensor bytes_to_floats(const torch::Tensor& raw, torch::ScalarType dtype)
 LoaderOptions checked(const Dataset& data, LoaderOptions options) {
   const auto& o = options;
   require(data.size() > 0, Exit::data, "the data set has no samples");
-  require(o.batch > 0 && o.batch % o.size == 0, Exit::usage,
-          "a batch of {} does not divide among {} ranks; try {}", o.batch, o.size,
-          std::max<int64_t>(1, o.batch / o.size) * o.size);
+  require(o.batch > 0, Exit::usage, "a batch needs at least 1 sample, found {}", o.batch);
   require(o.threads > 0 && o.prefetch > 0, Exit::usage,
           "the loader needs at least 1 thread and 1 batch of prefetch, found {} and {}", o.threads,
           o.prefetch);
@@ -105,9 +105,10 @@ struct Loader::Impl {
 
   // This rank's slice, as far as a reader can prepare it: converted for the CPU, pinned for CUDA.
   Batch host_batch(int64_t start) const {
-    const int64_t slice = options.batch / options.size, first = start + options.rank * slice;
-    std::vector<int64_t> indices(slice);
-    for (int64_t i = 0; i < slice; ++i) indices[i] = shuffle(first + i);
+    const Range mine = share(options.batch, options.rank, options.size);
+    std::vector<int64_t> indices(mine.count);
+    for (int64_t i = 0; i < mine.count; ++i) indices[i] = shuffle(start + mine.first + i);
+    const trace::Span span(trace::Lane::data, "read batch");
     Batch batch = data->read(indices), out;
     for (const auto& [name, raw] : batch)
       out.set(name,

@@ -1,5 +1,5 @@
 // Batches of a data set in the global order, read ahead by threads. Global batch k is the positions
-// [k * batch, (k + 1) * batch) of the shuffle; a rank gets its contiguous slice. So the samples of a batch do
+// [k * batch, (k + 1) * batch) of the shuffle; a rank gets its contiguous share, which may be empty. So the samples of a batch do
 // not depend on the number of ranks, and the state is one integer.
 #pragma once
 
@@ -12,7 +12,7 @@
 namespace saddle {
 
 struct LoaderOptions {
-  int64_t batch = 64;  // global, divisible by `size`
+  int64_t batch = 64;  // global; share() of dist/random.h divides it among ranks
   int rank = 0;
   int size = 1;
   uint64_t seed = 0;

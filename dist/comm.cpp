@@ -9,8 +9,10 @@
 
 #include "dist/cuda/load.h"
 #include "dist/error.h"
+#include "dist/flight.h"
 #include "dist/log.h"
 #include "dist/mpi_backend.h"
+#include "dist/watch.h"
 
 namespace saddle {
 namespace {
@@ -58,25 +60,49 @@ c10d::ReduceOp reduce_op(Reduce how) {
   fail(Exit::bug, "unknown reduction");
 }
 
-// Collective. ProcessGroupNCCL meets through a store on rank 0, whose address travels through MPI.
-std::shared_ptr<c10d::Backend> nccl(const CudaPlugin& cuda, const Comm& comm) {
-  // A host's own name need not resolve; between hosts it must.
-  const std::string host = comm.local_size() == comm.size() ? "127.0.0.1" : comm.host();
+// Collective. By rank.
+std::vector<std::string> gather_text(const std::string& mine) {
+  quiet_barrier(control);
+  int size = 1;
+  MPI_Comm_size(control, &size);
+  std::vector<int> lengths(size), starts(size + 1);
+  const int length = static_cast<int>(mine.size());
+  MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, control);
+  for (int r = 0; r < size; ++r) starts[r + 1] = starts[r] + lengths[r];
+  std::string all(starts[size], '\0');
+  MPI_Allgatherv(mine.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR, control);
+  std::vector<std::string> texts;
+  for (int r = 0; r < size; ++r) texts.push_back(all.substr(starts[r], lengths[r]));
+  return texts;
+}
+
+// Runs a collective that ends before this returns, with its entry in the flight record.
+template <class Collective>
+auto entered(const std::string& name, int64_t bytes, Collective collective) {
+  const uint64_t number = flight::enter(name, bytes);
+  flight::wait(number);
+  struct Leave {
+    uint64_t number;
+    ~Leave() { flight::leave(number); }
+  } leave{number};
+  return collective();
+}
+
+// Collective. ProcessGroupNCCL meets through a store on rank 0, which this rank reaches at `host`; its port
+// travels through MPI.
+std::shared_ptr<c10d::Backend> nccl(const CudaPlugin& cuda, const Comm& comm, const std::string& host) {
   c10::intrusive_ptr<c10d::Store> store;
-  std::string address;
+  std::string port;
   if (comm.rank() == 0) {
     auto server = c10::make_intrusive<c10d::TCPStore>(
         host, c10d::TCPStoreOptions{.port = 0, .isServer = true, .numWorkers = std::nullopt});
-    address = fmt::format("{} {}", host, server->getPort());
+    port = std::to_string(server->getPort());
     store = server;
   }
-  address = comm.broadcast_text(address);
-  if (comm.rank() != 0) {
-    const size_t space = address.find(' ');
+  port = comm.broadcast_text(port);
+  if (comm.rank() != 0)
     store = c10::make_intrusive<c10d::TCPStore>(
-        address.substr(0, space),
-        c10d::TCPStoreOptions{.port = static_cast<uint16_t>(std::stoi(address.substr(space + 1)))});
-  }
+        host, c10d::TCPStoreOptions{.port = static_cast<uint16_t>(std::stoi(port))});
   return shared(cuda.nccl(store, comm.rank(), comm.size(), comm.device().index()));
 }
 
@@ -89,9 +115,12 @@ World::World(int& argc, char**& argv) {
           "this MPI gives no MPI_THREAD_MULTIPLE: use an OpenMPI built with it (Debian's is)");
   MPI_Comm_dup(MPI_COMM_WORLD, &control);
   log::start(rank(), size());
+  if (size() > 1) watch_ = std::make_unique<Watch>(rank(), size(), host_name(), gather_text);
 }
 
 World::~World() {
+  if (watch_) quiet_barrier(control);
+  watch_.reset();
   MPI_Comm_free(&control);
   MPI_Finalize();
 }
@@ -112,9 +141,15 @@ void World::barrier() const {
   quiet_barrier(control);
 }
 
-void World::abort(int status) {
-  MPI_Abort(MPI_COMM_WORLD, status);
-  std::abort();
+void World::fail(int status, const std::string& cause) {
+  require(watch_ != nullptr, Exit::bug, "World::fail is for worlds of several ranks");
+  watch_->fail(status, cause);
+}
+
+void World::watch(double timeout, const std::string& records) {
+  if (!watch_) return;
+  watch_->timeout(timeout);
+  watch_->records(records);
 }
 
 Comm World::comm(const std::string& device) {
@@ -141,68 +176,76 @@ Comm World::comm(const std::string& device) {
       cuda ? fmt::format("{} has {} for {} ranks", comm.host_, devices, comm.local_size_) : why_no_cuda());
   if (usable && device != "cpu") {
     comm.device_ = torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(comm.local_rank_ % devices));
-    comm.backend_ = nccl(*cuda, comm);
+    comm.backend_ = nccl(*cuda, comm, watch_ ? watch_->address() : "127.0.0.1");
   } else {
     comm.backend_ = shared(c10::make_intrusive<MpiBackend>(control));
   }
   return comm;
 }
 
-void Comm::all_reduce(torch::Tensor tensor, Reduce how) const {
-  if (size_ == 1) return;
-  std::vector<torch::Tensor> tensors{std::move(tensor)};
-  c10d::AllreduceOptions options;
-  options.reduceOp = reduce_op(how);
-  backend_->allreduce(tensors, options)->wait();
+Comm Comm::through(std::shared_ptr<c10d::Backend> backend) const {
+  Comm other = *this;
+  other.backend_ = std::move(backend);
+  return other;
 }
 
-Wait Comm::all_reduce_async(torch::Tensor tensor) const {
+void Comm::all_reduce(torch::Tensor tensor, Reduce how, const std::string& name) const {
+  if (size_ == 1) return;
+  entered(name, static_cast<int64_t>(tensor.nbytes()), [&] {
+    std::vector<torch::Tensor> tensors{tensor};
+    c10d::AllreduceOptions options;
+    options.reduceOp = reduce_op(how);
+    backend_->allreduce(tensors, options)->wait();
+  });
+}
+
+Wait Comm::all_reduce_async(torch::Tensor tensor, const std::string& name) const {
   if (size_ == 1) return [] {};
+  const uint64_t number = flight::enter(name, static_cast<int64_t>(tensor.nbytes()));
   std::vector<torch::Tensor> tensors{std::move(tensor)};
-  return [work = backend_->allreduce(tensors)] { work->wait(); };
+  return [work = backend_->allreduce(tensors), number] {
+    flight::wait(number);
+    work->wait();
+    flight::leave(number);
+  };
 }
 
-void Comm::broadcast(torch::Tensor tensor, int root) const {
+void Comm::broadcast(torch::Tensor tensor, int root, const std::string& name) const {
   if (size_ == 1) return;
-  std::vector<torch::Tensor> tensors{std::move(tensor)};
-  c10d::BroadcastOptions options;
-  options.rootRank = root;
-  backend_->broadcast(tensors, options)->wait();
+  entered(name, static_cast<int64_t>(tensor.nbytes()), [&] {
+    std::vector<torch::Tensor> tensors{tensor};
+    c10d::BroadcastOptions options;
+    options.rootRank = root;
+    backend_->broadcast(tensors, options)->wait();
+  });
 }
 
-torch::Tensor Comm::all_gather(const torch::Tensor& tensor) const {
+torch::Tensor Comm::all_gather(const torch::Tensor& tensor, const std::string& name) const {
   if (size_ == 1) return tensor.clone().unsqueeze(0);
-  std::vector<std::vector<torch::Tensor>> parts(1);
-  for (int r = 0; r < size_; ++r) parts[0].push_back(torch::empty_like(tensor));
-  std::vector<torch::Tensor> mine{tensor.contiguous()};
-  backend_->allgather(parts, mine)->wait();
-  return torch::stack(parts[0]);
+  return entered(name, static_cast<int64_t>(tensor.nbytes()), [&] {
+    std::vector<std::vector<torch::Tensor>> parts(1);
+    for (int r = 0; r < size_; ++r) parts[0].push_back(torch::empty_like(tensor));
+    std::vector<torch::Tensor> mine{tensor.contiguous()};
+    backend_->allgather(parts, mine)->wait();
+    return torch::stack(parts[0]);
+  });
 }
 
 void Comm::barrier() const {
-  if (size_ > 1) quiet_barrier(control);
+  if (size_ > 1) entered("barrier", 0, [] { quiet_barrier(control); });
 }
 
-std::vector<std::string> Comm::all_gather_text(const std::string& mine) const {
+std::vector<std::string> Comm::all_gather_text(const std::string& mine, const std::string& name) const {
   if (size_ == 1) return {mine};
-  quiet_barrier(control);
-  std::vector<int> lengths(size_), starts(size_ + 1);
-  const int length = static_cast<int>(mine.size());
-  MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, control);
-  for (int r = 0; r < size_; ++r) starts[r + 1] = starts[r] + lengths[r];
-  std::string all(starts[size_], '\0');
-  MPI_Allgatherv(mine.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR, control);
-  std::vector<std::string> texts;
-  for (int r = 0; r < size_; ++r) texts.push_back(all.substr(starts[r], lengths[r]));
-  return texts;
+  return entered(name, static_cast<int64_t>(mine.size()), [&] { return gather_text(mine); });
 }
 
 std::string Comm::broadcast_text(const std::string& text, int root) const {
-  return all_gather_text(rank_ == root ? text : std::string())[root];
+  return all_gather_text(rank_ == root ? text : std::string(), "broadcast_text")[root];
 }
 
-void Comm::together(const std::function<void()>& work) const {
-  const std::vector<std::string> outcomes = all_gather_text(outcome(work));
+void Comm::together(const std::function<void()>& work, const std::string& name) const {
+  const std::vector<std::string> outcomes = all_gather_text(outcome(work), name);
   for (int r = 0; r < size_; ++r) {
     if (outcomes[r].empty()) continue;
     const size_t line = outcomes[r].find('\n');

@@ -14,6 +14,8 @@ class Backend;
 
 namespace saddle {
 
+class Watch;
+
 enum class Reduce { sum, average, min, max };
 using Wait = std::function<void()>;  // returns when the result may be used; throws what the collective threw
 
@@ -27,22 +29,29 @@ class Comm {
   int local_size() const { return local_size_; }
   const std::string& host() const { return host_; }
   torch::Device device() const { return device_; }
-  c10d::Backend& backend() const { return *backend_; }  // not of Comm alone()
+  const std::shared_ptr<c10d::Backend>& backend() const { return backend_; }  // null for Comm alone()
+  // The same ranks over another backend, such as one that emulates a slow link.
+  Comm through(std::shared_ptr<c10d::Backend> backend) const;
 
+  // `name` says in the flight record (flight.h) and in traces what a collective is for. Ranks that come to
+  // collectives of different kind or size get an error, on cpu.
   // Collective, in place; returns when the result may be used on the current stream.
-  void all_reduce(torch::Tensor tensor, Reduce how = Reduce::sum) const;
+  void all_reduce(torch::Tensor tensor, Reduce how = Reduce::sum,
+                  const std::string& name = "all_reduce") const;
   // Collective, in place sum; call the result before using `tensor`, which must be contiguous.
-  Wait all_reduce_async(torch::Tensor tensor) const;
-  void broadcast(torch::Tensor tensor, int root = 0) const;
-  torch::Tensor all_gather(const torch::Tensor& tensor) const;  // [size, shape...]
+  Wait all_reduce_async(torch::Tensor tensor, const std::string& name = "all_reduce") const;
+  void broadcast(torch::Tensor tensor, int root = 0, const std::string& name = "broadcast") const;
+  torch::Tensor all_gather(const torch::Tensor& tensor,
+                           const std::string& name = "all_gather") const;  // [size, shape...]
 
   // Collective, on the host, whatever the device.
   void barrier() const;
-  std::vector<std::string> all_gather_text(const std::string& mine) const;  // by rank
+  std::vector<std::string> all_gather_text(const std::string& mine,
+                                           const std::string& name = "all_gather_text") const;  // by rank
   std::string broadcast_text(const std::string& text, int root = 0) const;
   // Runs `work` here and waits for all ranks; if it threw on any, throws the lowest such rank's error on all.
   // For work that may fail on one rank only (files, devices): nobody is left waiting in a later collective.
-  void together(const std::function<void()>& work) const;
+  void together(const std::function<void()>& work, const std::string& name = "together") const;
 
  private:
   friend class World;
@@ -68,8 +77,16 @@ class World {
   // This rank by itself, on the cpu: the same code without the others.
   static Comm alone() { return {}; }
   void barrier() const;  // collective
-  // Ends every rank of the job with `status`, also ranks that are waiting in a collective.
-  [[noreturn]] void abort(int status);
+  // Ends every rank of the job with `status`, also ranks that are waiting in a collective; `cause` is the
+  // last line printed.
+  [[noreturn]] void fail(int status, const std::string& cause);
+  // A rank that gives no sign of life for `timeout` seconds ends the job, and so does one that makes no
+  // progress beyond its flight::limit; each rank then leaves its flight record in the folder `records`, if
+  // that is not empty.
+  void watch(double timeout, const std::string& records = "");
+
+ private:
+  std::unique_ptr<Watch> watch_;
 };
 
 std::string mpi_version();

@@ -1,9 +1,14 @@
 #include "dist/mpi_backend.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "dist/error.h"
+#include "dist/flight.h"
+#include "dist/trace.h"
 
 namespace saddle {
 namespace {
@@ -18,6 +23,24 @@ void check(int status, const char* what) {
   fail(Exit::io, "{} failed: {}", what, std::string(text, length));
 }
 
+// MPI has no half precision: sums of two, rounded once each.
+template <class T>
+void sum_half(void* in, void* inout, int* count, MPI_Datatype*) {
+  const T* a = static_cast<const T*>(in);
+  T* b = static_cast<T*>(inout);
+  for (int i = 0; i < *count; ++i) b[i] = static_cast<float>(a[i]) + static_cast<float>(b[i]);
+}
+
+template <class T>
+MPI_Op half_op() {
+  static const MPI_Op made = [] {
+    MPI_Op op = MPI_OP_NULL;
+    check(MPI_Op_create(sum_half<T>, /*commute=*/1, &op), "MPI_Op_create");
+    return op;
+  }();
+  return made;
+}
+
 MPI_Datatype mpi_type(const at::Tensor& tensor) {
   switch (tensor.scalar_type()) {
     case at::kFloat:
@@ -30,26 +53,25 @@ MPI_Datatype mpi_type(const at::Tensor& tensor) {
       return MPI_INT32_T;
     case at::kByte:
       return MPI_UINT8_T;
+    case at::kHalf:
+    case at::kBFloat16:
+      return MPI_UINT16_T;
     default:
       fail(Exit::bug,
-           "the MPI backend has no reduction for {}: expected float32, float64, int64, int32 or uint8",
+           "the MPI backend has no reduction for {}: expected float, half, bfloat16, int64, int32 or uint8",
            c10::toString(tensor.scalar_type()));
   }
 }
 
-MPI_Op mpi_op(const c10d::ReduceOp& op) {
-  switch (op) {
-    case c10d::ReduceOp::SUM:
-      return MPI_SUM;
-    case c10d::ReduceOp::AVG:
-      return MPI_SUM;
-    case c10d::ReduceOp::MIN:
-      return MPI_MIN;
-    case c10d::ReduceOp::MAX:
-      return MPI_MAX;
-    default:
-      fail(Exit::bug, "the MPI backend reduces by SUM, AVG, MIN or MAX");
-  }
+MPI_Op mpi_op(const c10d::ReduceOp& op, at::ScalarType type) {
+  const bool sum = op == c10d::ReduceOp::SUM || op == c10d::ReduceOp::AVG;
+  if (sum && type == at::kHalf) return half_op<at::Half>();
+  if (sum && type == at::kBFloat16) return half_op<at::BFloat16>();
+  const bool half = type == at::kHalf || type == at::kBFloat16;
+  if (sum) return MPI_SUM;
+  if (op == c10d::ReduceOp::MIN && !half) return MPI_MIN;
+  if (op == c10d::ReduceOp::MAX && !half) return MPI_MAX;
+  fail(Exit::bug, "the MPI backend reduces by SUM or AVG, and but for half precision by MIN or MAX");
 }
 
 const at::Tensor& only(const std::vector<at::Tensor>& tensors) {
@@ -68,10 +90,11 @@ void in_pieces(const at::Tensor& tensor, Piece piece) {
 
 }  // namespace
 
-void quiet_barrier(MPI_Comm comm) {
-  MPI_Request request;
-  check(MPI_Ibarrier(comm, &request), "MPI_Ibarrier");
-  // A peer on another core comes within microseconds; one that computes is worth sleeping for.
+namespace {
+
+// MPI spins while it waits; this leaves the core to others. A peer on another core comes within microseconds;
+// one that computes is worth sleeping for.
+void quiet_wait(MPI_Request request) {
   for (int polls = 0, done = 0;; ++polls) {
     check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
     if (done) return;
@@ -82,14 +105,63 @@ void quiet_barrier(MPI_Comm comm) {
   }
 }
 
+constexpr size_t kTitle = 128;
+
+// Not all ranks came to the same collective: every rank says to which it came.
+[[noreturn]] void mismatch(MPI_Comm comm, const std::string& title) {
+  int size = 0;
+  MPI_Comm_size(comm, &size);
+  std::array<char, kTitle> mine{};
+  title.copy(mine.data(), kTitle - 1);
+  std::vector<char> all(size * kTitle);
+  MPI_Allgather(mine.data(), kTitle, MPI_CHAR, all.data(), kTitle, MPI_CHAR, comm);
+  std::string text;
+  for (int r = 0; r < size; ++r) text += fmt::format("{}rank {}: {}", r > 0 ? "; " : "", r, &all[r * kTitle]);
+  Error error(Exit::bug, "the ranks came to different collectives: " + text +
+                             ". A rank took another path through the program than the others");
+  error.everywhere = true;
+  throw error;
+}
+
+// Waits until every rank has come here, with the same `title`.
+void meet(MPI_Comm comm, const std::string& title) {
+  const auto hash = static_cast<int64_t>(XXH3_64bits(title.data(), title.size()) >> 1);
+  int64_t range[2] = {hash, -hash};
+  MPI_Request request;
+  check(MPI_Iallreduce(MPI_IN_PLACE, range, 2, MPI_INT64_T, MPI_MIN, comm, &request), "MPI_Iallreduce");
+  quiet_wait(request);
+  if (range[0] != -range[1]) mismatch(comm, title);
+}
+
+}  // namespace
+
+void quiet_barrier(MPI_Comm comm) {
+  MPI_Request request;
+  check(MPI_Ibarrier(comm, &request), "MPI_Ibarrier");
+  quiet_wait(request);
+}
+
 class MpiBackend::Job final : public c10d::Work {
  public:
-  Job(int rank, c10d::OpType type, std::function<void()> collective)
-      : Work(rank, type), collective_(std::move(collective)) {}
-  void run() {
+  Job(int rank, c10d::OpType type, const at::Tensor& tensor, std::function<void()> collective)
+      : Work(rank, type),
+        collective_(std::move(collective)),
+        bytes_(static_cast<int64_t>(tensor.nbytes())),
+        name_(flight::collective()),
+        title_(fmt::format("{} {} of {} {}", c10d::opTypeToString(type), name_, tensor.numel(),
+                           c10::toString(tensor.scalar_type()))) {}
+  void run(MPI_Comm comm) {
     std::exception_ptr error;
     try {
+      const double begin = trace::now();
+      meet(comm, title_);
+      const double met = trace::now();
       collective_();
+      if (trace::on()) {
+        trace::add({trace::Lane::communication, "wait for ranks", begin, met});
+        trace::add(
+            {trace::Lane::communication, name_.substr(0, name_.rfind(" (#")), met, trace::now(), bytes_});
+      }
     } catch (...) {
       error = std::current_exception();
     }
@@ -99,6 +171,9 @@ class MpiBackend::Job final : public c10d::Work {
 
  private:
   std::function<void()> collective_;
+  int64_t bytes_;
+  std::string name_;   // of the flight record
+  std::string title_;  // what all ranks must agree on
 };
 
 namespace {
@@ -137,12 +212,13 @@ void MpiBackend::progress() {
     auto job = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
-    job->run();
+    job->run(comm_);
   }
 }
 
-c10::intrusive_ptr<c10d::Work> MpiBackend::start(c10d::OpType type, std::function<void()> collective) {
-  auto job = c10::make_intrusive<Job>(rank_, type, std::move(collective));
+c10::intrusive_ptr<c10d::Work> MpiBackend::start(c10d::OpType type, const at::Tensor& tensor,
+                                                 std::function<void()> collective) {
+  auto job = c10::make_intrusive<Job>(rank_, type, tensor, std::move(collective));
   {
     std::lock_guard lock(mutex_);
     queue_.push_back(job);
@@ -153,10 +229,10 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::start(c10d::OpType type, std::functio
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::allreduce(std::vector<at::Tensor>& tensors,
                                                      const c10d::AllreduceOptions& options) {
-  return start(c10d::OpType::ALLREDUCE,
-               [this, tensor = only(tensors), type = mpi_type(only(tensors)), op = mpi_op(options.reduceOp),
+  return start(c10d::OpType::ALLREDUCE, only(tensors),
+               [this, tensor = only(tensors), type = mpi_type(only(tensors)),
+                op = mpi_op(options.reduceOp, only(tensors).scalar_type()),
                 average = options.reduceOp == c10d::ReduceOp::AVG] {
-                 quiet_barrier(comm_);
                  in_pieces(tensor, [&](void* data, int count) {
                    check(MPI_Allreduce(MPI_IN_PLACE, data, count, type, op, comm_), "MPI_Allreduce");
                  });
@@ -166,13 +242,13 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::allreduce(std::vector<at::Tensor>& te
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::broadcast(std::vector<at::Tensor>& tensors,
                                                      const c10d::BroadcastOptions& options) {
-  return start(c10d::OpType::BROADCAST, [this, bytes = only(tensors).view(-1).view(at::kByte),
-                                         root = static_cast<int>(options.rootRank)] {
-    quiet_barrier(comm_);
-    in_pieces(bytes, [&](void* data, int count) {
-      check(MPI_Bcast(data, count, MPI_BYTE, root, comm_), "MPI_Bcast");
-    });
-  });
+  return start(
+      c10d::OpType::BROADCAST, only(tensors),
+      [this, bytes = only(tensors).view(-1).view(at::kByte), root = static_cast<int>(options.rootRank)] {
+        in_pieces(bytes, [&](void* data, int count) {
+          check(MPI_Bcast(data, count, MPI_BYTE, root, comm_), "MPI_Bcast");
+        });
+      });
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::allgather(std::vector<std::vector<at::Tensor>>& outputs,
@@ -180,8 +256,7 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::allgather(std::vector<std::vector<at:
                                                      const c10d::AllgatherOptions&) {
   require(outputs.size() == 1 && static_cast<int>(outputs[0].size()) == size_, Exit::bug,
           "allgather needs one output a rank");
-  return start(c10d::OpType::ALLGATHER, [this, input = only(inputs), parts = outputs[0]] {
-    quiet_barrier(comm_);
+  return start(c10d::OpType::ALLGATHER, only(inputs), [this, input = only(inputs), parts = outputs[0]] {
     // One broadcast a rank: every tensor stays where the caller put it.
     for (int root = 0; root < size_; ++root) {
       at::Tensor part = parts[root];
@@ -194,7 +269,7 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::allgather(std::vector<std::vector<at:
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::barrier(const c10d::BarrierOptions&) {
-  return start(c10d::OpType::BARRIER, [this] { quiet_barrier(comm_); });
+  return start(c10d::OpType::BARRIER, at::empty({0}), [] {});
 }
 
 }  // namespace saddle

@@ -3,6 +3,7 @@
 #include <ATen/core/PhiloxRNGEngine.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -32,6 +33,11 @@ double open_unit(at::philox_engine& engine) {
 }  // (0, 1)
 
 }  // namespace
+
+Range share(int64_t total, int rank, int size) {
+  const int64_t least = total / size, more = total % size;
+  return {rank * least + std::min<int64_t>(rank, more), least + (rank < more ? 1 : 0)};
+}
 
 Stream::Stream(uint64_t seed, std::string_view purpose, uint64_t draw) {
   const uint64_t words[] = {seed, XXH3_64bits(purpose.data(), purpose.size()), draw};

@@ -21,6 +21,8 @@ struct Range {
   int64_t first = 0;
   int64_t count = 0;
 };
+// A rank's contiguous share of `total` samples: the first total % size ranks have one more than the others.
+Range share(int64_t total, int rank, int size);
 
 // [range.count, shape...] on the host, in `dtype`. Sample i is the same whatever range it is asked in.
 // Values are computed in float32 (uniform) or float64 (normal) and rounded, so every dtype sees one sequence.

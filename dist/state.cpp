@@ -2,8 +2,6 @@
 
 #include <xxhash.h>
 
-#include <memory>
-
 #include "dist/error.h"
 
 namespace saddle {
@@ -58,18 +56,17 @@ struct Restorer final : StateVisitor {
 };
 
 struct Digester final : StateVisitor {
-  Digester() : hash(XXH3_createState(), XXH3_freeState) { XXH3_64bits_reset(hash.get()); }
-  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash;
+  std::vector<Item> items;
 
-  void tensor(const std::string&, torch::Tensor& value) override {
+  void tensor(const std::string& name, torch::Tensor& value) override {
     const torch::Tensor host = value.detach().cpu().contiguous();
-    XXH3_64bits_update(hash.get(), host.data_ptr(), host.nbytes());
+    items.push_back({name, XXH3_64bits(host.data_ptr(), host.nbytes())});
   }
-  void number(const std::string&, int64_t& value) override {
-    XXH3_64bits_update(hash.get(), &value, sizeof value);
+  void number(const std::string& name, int64_t& value) override {
+    items.push_back({name, XXH3_64bits(&value, sizeof value)});
   }
-  void number(const std::string&, double& value) override {
-    XXH3_64bits_update(hash.get(), &value, sizeof value);
+  void number(const std::string& name, double& value) override {
+    items.push_back({name, XXH3_64bits(&value, sizeof value)});
   }
 };
 
@@ -90,10 +87,16 @@ void restore(const Visit& visit, const State& state) {
           "resume with the system and options the run was started with");
 }
 
-uint64_t digest(const Visit& visit) {
+std::vector<Item> digests(const Visit& visit) {
   Digester digester;
   visit(digester);
-  return XXH3_64bits_digest(digester.hash.get());
+  return std::move(digester.items);
+}
+
+uint64_t digest(const Visit& visit) {
+  std::vector<uint64_t> words;
+  for (const Item& item : digests(visit)) words.push_back(item.digest);
+  return XXH3_64bits(words.data(), words.size() * sizeof(uint64_t));
 }
 
 }  // namespace saddle

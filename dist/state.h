@@ -9,6 +9,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 namespace saddle {
 
@@ -51,5 +52,11 @@ State collect(const Visit&);
 void restore(const Visit&, const State& state);
 // XXH3 of all values in order of visit; equal on ranks that hold equal state.
 uint64_t digest(const Visit&);
+// Item by item, in order of visit.
+struct Item {
+  std::string name;
+  uint64_t digest;
+};
+std::vector<Item> digests(const Visit&);
 
 }  // namespace saddle

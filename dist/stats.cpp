@@ -7,10 +7,12 @@
 
 namespace saddle {
 
-void Stats::report(const std::string& name, const torch::Tensor& values) {
+void Stats::report(const std::string& name, const torch::Tensor& values, int64_t weight) {
   const torch::Tensor x = values.detach().to(torch::kDouble).reshape(-1);
   const torch::Tensor count = torch::full({}, static_cast<double>(x.numel()), x.options());
-  const torch::Tensor moments = torch::stack({count, x.sum(), x.dot(x)});
+  // A mean over nothing is NaN: it must not count, rather than count zero times.
+  const torch::Tensor moments =
+      weight == 0 ? torch::zeros({3}, x.options()) : torch::stack({count, x.sum(), x.dot(x)}).mul_(weight);
   auto found =
       std::find_if(sums_.begin(), sums_.end(), [&](const auto& entry) { return entry.first == name; });
   if (found == sums_.end())

@@ -17,8 +17,8 @@ struct Moments {
 
 class Stats {
  public:
-  // Every element of `values` counts. All ranks report the same names between two ticks.
-  void report(const std::string& name, const torch::Tensor& values);
+  // Every element of `values` counts, `weight` times. All ranks report the same names between two ticks.
+  void report(const std::string& name, const torch::Tensor& values, int64_t weight = 1);
   // Collective. In the order of first report; forgets them. Exit::bug if ranks reported different names.
   std::vector<Moments> tick(const Comm& comm);
 

@@ -25,8 +25,7 @@ std::unique_ptr<LoadedRun> load_run(const std::string& folder, const Comm& comm)
             folder);
   });
   const Schema schema = schema_from_json(checkpoint->about.at("schema"));
-  loaded->system = std::make_unique<System>(loaded->run.build(
-      schema, {comm, static_cast<uint64_t>(loaded->run.options.seed), loaded->run.dtype()}));
+  loaded->system = std::make_unique<System>(loaded->run.build(schema, loaded->run.context(comm)));
   // As Trainer::visit, with the parts that sampling does not need read and dropped.
   int64_t position = 0;
   restore(

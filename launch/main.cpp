@@ -23,8 +23,7 @@ int report(World& world, Exit kind, bool everywhere, const std::string& message)
     world.barrier();  // mpirun ends the others when the first rank leaves: rank 0 speaks before that
     return static_cast<int>(kind);
   }
-  std::cerr << fmt::format("saddle: rank {}: {}", world.rank(), message) << std::endl;
-  world.abort(static_cast<int>(kind));
+  world.fail(static_cast<int>(kind), message);
 }
 
 int run(World& world, const Command& command) {

@@ -56,8 +56,9 @@ json about(const Run& run, const Schema& schema, const std::string& fingerprint)
 
 void require_same_run(const Checkpoint& checkpoint, const json& now) {
   static const std::set<std::string> harmless = {
-      "data",       "steps",        "device",           "threads",        "loader.threads",
-      "tick.every", "sample.every", "checkpoint.every", "checkpoint.keep"};
+      "data",        "steps",        "device",           "threads",         "loader.threads",
+      "tick.every",  "sample.every", "checkpoint.every", "checkpoint.keep", "watch.timeout",
+      "digest.every"};
   const json &was = checkpoint.about.at("options"), &is = now.at("options");
   std::string difference;
   for (const auto& [key, value] : is.items())

@@ -26,6 +26,7 @@ class RunFolder {
   std::string options() const { return path_ + "/options.toml"; }
   std::string log_file() const { return path_ + "/log.jsonl"; }
   std::string checkpoints() const { return path_ + "/checkpoints"; }
+  std::string trace() const { return path_ + "/trace.json"; }
   std::string sample(int64_t step) const;
 
  private:

@@ -1,5 +1,6 @@
 // saddle train: resolves options, makes or resumes a run, and drives the trainer with its ticks, pictures and
 // checkpoints.
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <sched.h>
 
@@ -10,14 +11,16 @@
 #include <thread>
 
 #include "data/picture.h"
+#include "dist/agree.h"
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/flight.h"
 #include "dist/log.h"
 #include "launch/commands.h"
 #include "launch/preview.h"
 #include "launch/progress.h"
 #include "launch/run_folder.h"
-#include "launch/trainer.h"
+#include "launch/watching.h"
 
 namespace saddle {
 namespace {
@@ -30,7 +33,7 @@ double since(Clock::time_point start) {
 }
 
 struct TrainFlags {
-  std::string recipe, data, out;
+  std::string recipe, data, out, trace;
   std::vector<std::string> sets;
   int64_t steps = 0;
   bool resume = false, dry_run = false;
@@ -71,18 +74,36 @@ void resolve(Run& run, const TrainFlags& flags) {
     run.resolve(find_recipe(flags.recipe), fmt::format("recipe '{}'", flags.recipe), sets);
 }
 
+// What only some ranks were started with would end in a hang or in replicas that differ.
+void require_same_start(const Comm& host, const Run& run, const TrainFlags& flags) {
+  require_same(host, "program", "saddle " + hash_file("/proc/self/exe"));
+  require_same(host, "options and flags",
+               fmt::format("{}--out {}\n--resume {}\n--trace {}", run.table.toml(), flags.out, flags.resume,
+                           flags.trace));
+}
+
+constexpr double kSetup = 10;  // times watch.timeout: for what is not a step
+
 // One training run, from its folder's making to its last checkpoint.
 class Session {
  public:
-  Session(Run& run, RunFolder& folder, Trainer& trainer, std::shared_ptr<Dataset> data, json about)
-      : run_(run), folder_(folder), trainer_(trainer), data_(std::move(data)), about_(std::move(about)) {}
+  Session(Run& run, RunFolder& folder, Trainer& trainer, std::shared_ptr<Dataset> data, json about,
+          TraceSteps trace)
+      : run_(run),
+        folder_(folder),
+        trainer_(trainer),
+        data_(std::move(data)),
+        about_(std::move(about)),
+        watching_(trainer, run.options, trace, folder.trace()) {}
 
   void loop() {
     const TrainOptions& o = run_.options;
     Progress progress(trainer_.steps(), o.steps);
     tick_start_ = Clock::now();
     while (trainer_.steps() < o.steps) {
+      watching_.before_step();
       trainer_.step();
+      watching_.after_step();
       const int64_t step = trainer_.steps();
       const bool last = step == o.steps;
       const bool save = last || (o.checkpoint_every > 0 && step % o.checkpoint_every == 0);
@@ -100,12 +121,14 @@ class Session {
     const double seconds = since(tick_start_);
     const double rate = static_cast<double>(steps * run_.options.batch) / seconds;
     const std::vector<Moments> stats = trainer_.stats().tick(trainer_.comm());
+    const json step_ms = watching_.tick();
     const double waited = trainer_.loader().waited();
     if (trainer_.comm().rank() == 0) {
       json line = {{"step", step},
                    {"images", step * run_.options.batch},
                    {"images_per_second", rate},
-                   {"data_wait", (waited - waited_) / seconds}};
+                   {"data_wait", (waited - waited_) / seconds},
+                   {"step_ms", step_ms}};
       for (const Moments& m : stats) line[m.name] = m.mean;
       folder_.log(line);
       progress.tick(step, rate, stats);
@@ -128,6 +151,7 @@ class Session {
   }
 
   void picture() {
+    const flight::Doing doing("picture", kSetup * run_.options.watch_timeout);
     trainer_.comm().together([&] {
       if (trainer_.comm().rank() != 0) return;
       const bool points = data_->schema().fields.front().shape.size() != 3;
@@ -137,6 +161,7 @@ class Session {
   }
 
   void checkpoint() {
+    const flight::Doing doing("checkpoint", kSetup * run_.options.watch_timeout);
     save_checkpoint(trainer_.comm(), folder_.checkpoints(),
                     {.step = trainer_.steps(),
                      .state = collect([&](StateVisitor& v) { trainer_.visit(v); }),
@@ -150,6 +175,7 @@ class Session {
   Trainer& trainer_;
   std::shared_ptr<Dataset> data_;
   json about_;
+  Watching watching_;
   int64_t tick_step_ = trainer_.steps();
   double waited_ = 0;
   Clock::time_point tick_start_;
@@ -160,7 +186,11 @@ int train(World& world, const TrainFlags& flags) {
   Run run;
   RunFolder folder(flags.out);
   std::shared_ptr<Dataset> data;
-  host.together([&] { resolve(run, flags); });
+  TraceSteps trace;
+  host.together([&] {
+    resolve(run, flags);
+    if (!flags.trace.empty()) trace = parse_trace(flags.trace);
+  });
   if (flags.dry_run) {
     if (host.rank() == 0) std::cout << (flags.out.empty() ? run.table.help() : run.table.toml());
     return 0;
@@ -171,8 +201,14 @@ int train(World& world, const TrainFlags& flags) {
     require(!flags.out.empty(), Exit::usage, "no run folder: pass --out RUN");
     data = open_shards(run.options.data);
   });
+  require_same_start(host, run, flags);
+  const flight::Doing doing("set-up", kSetup * run.options.watch_timeout);
+  world.watch(run.options.watch_timeout, flags.out);
+  require_same(host, "data", data->fingerprint());
   const Comm comm = run.options.device == "cpu" ? host : world.comm(run.options.device);
   share_cores(comm, run.options.threads);
+  at::globalContext().setAllowTF32CuBLAS(run.options.tf32);
+  at::globalContext().setAllowTF32CuDNN(run.options.tf32);
   host.together([&] {
     if (host.rank() == 0) folder.create(flags.resume);
   });
@@ -200,7 +236,7 @@ int train(World& world, const TrainFlags& flags) {
               run.options.steps);
     return 0;
   }
-  Session(run, folder, *trainer, data, facts).loop();
+  Session(run, folder, *trainer, data, facts, trace).loop();
   log::info("done: {}, samples in {}", folder.path(), folder.sample(run.options.steps));
   return 0;
 }
@@ -225,6 +261,9 @@ void add_train(CLI::App& app, Command& chosen) {
       ->check(CLI::PositiveNumber);
   sub->add_flag("--resume", flags->resume,
                 "Go on from the newest whole checkpoint in --out, or start if there is none");
+  sub->add_option(
+      "--trace", flags->trace,
+      "steps=FROM:UNTIL: write what all ranks did in these steps to RUN/trace.json, a Chrome trace");
   sub->add_flag("--dry-run", flags->dry_run,
                 "Print the resolved options and stop; with --out as TOML, else explained");
   sub->callback([flags, &chosen] { chosen = [flags](World& world) { return train(world, *flags); }; });

@@ -14,7 +14,22 @@ void describe(OptionTable& table, TrainOptions& o) {
   table.add("batch", o.batch, "samples a step over all ranks", {1, 1 << 20, "samples"});
   table.add("seed", o.seed, "of weights, order, latents: all that is random", {0, 1e15});
   table.add("steps", o.steps, "length of the training, in steps of the generator", {1, 1e12, "steps"});
-  table.add("precision", o.precision, "of weights and arithmetic", {"float32", "float64"});
+  table.add("accumulate", o.accumulate, "parts of the batch that go through the nets one after another",
+            {1, 1 << 20, "parts"});
+  table.add("precision", o.precision, "of the nets' arithmetic; weights are float64 or else float32",
+            {"float32", "float64", "bfloat16", "float16"});
+  table.add("tf32", o.tf32, "allow TensorFloat-32 in float32 products on CUDA");
+  table.add("channels_last", o.channels_last, "memory format of images in convolutional nets");
+  table.add("clip", o.clip, "largest L2 norm of a player's gradient; 0: any", {0, 1e12});
+  table.add("nonfinite", o.nonfinite, "a step whose gradient is not finite: ends the run, or is skipped",
+            {"stop", "skip"});
+  table.add("reduce.bucket_mib", o.bucket_mib, "gradients reduced at once; 0: by the size of the net",
+            {0, 4096, "MiB"});
+  table.add("reduce.wire", o.wire, "how float32 gradients travel", {"float32", "bfloat16", "float16"});
+  table.add("watch.timeout", o.watch_timeout, "without progress or a sign of life, then the job ends",
+            {1, 1e6, "seconds"});
+  table.add("digest.every", o.digest_every, "a check that all ranks hold the same state; 0: never",
+            {0, 1e9, "steps"});
   table.add("device", o.device, "auto: CUDA if every rank has a GPU", {"auto", "cpu", "cuda"});
   table.add("threads", o.threads, "compute threads a rank; 0: its share of the cores", {0, 4096});
   table.add("loader.threads", o.loader_threads, "threads that read data, a rank", {1, 256});
@@ -59,6 +74,22 @@ void Run::resolve(const std::string& document, const std::string& where,
 
 torch::ScalarType Run::dtype() const {
   return options.precision == "float64" ? torch::kDouble : torch::kFloat;
+}
+
+Context Run::context(const Comm& comm) const {
+  const auto type = [](const std::string& name) {
+    return name == "bfloat16"  ? torch::kBFloat16
+           : name == "float16" ? torch::kHalf
+           : name == "float64" ? torch::kDouble
+                               : torch::kFloat;
+  };
+  return {.comm = comm,
+          .seed = static_cast<uint64_t>(options.seed),
+          .dtype = dtype(),
+          .arithmetic = type(options.precision),
+          .channels_last = options.channels_last,
+          .reduction = {.bytes = static_cast<int64_t>(options.bucket_mib * (1 << 20)),
+                        .wire = type(options.wire)}};
 }
 
 std::string find_recipe(const std::string& name_or_path) {

@@ -16,7 +16,16 @@ struct TrainOptions {
   int64_t batch = 64;
   int64_t seed = 0;
   int64_t steps = 1000;
+  int64_t accumulate = 1;
   std::string precision = "float32";
+  bool tf32 = false;
+  bool channels_last = false;
+  double clip = 0;
+  std::string nonfinite = "stop";
+  double bucket_mib = 0;
+  std::string wire = "float32";
+  double watch_timeout = 60;
+  int64_t digest_every = 100;
   std::string device = "auto";
   int64_t threads = 0;
   int64_t loader_threads = 1;
@@ -38,7 +47,8 @@ struct Run {
   // Resolves defaults < `document` (a recipe or options.toml; `where` names it) < `sets` ("key=value", from
   // --set).
   void resolve(const std::string& document, const std::string& where, const std::vector<std::string>& sets);
-  torch::ScalarType dtype() const;
+  torch::ScalarType dtype() const;  // of weights
+  Context context(const Comm& comm) const;
 };
 
 struct Recipe {

@@ -29,6 +29,14 @@ class Draw {
   torch::Tensor uniform(at::IntArrayRef shape = {});  // [0, 1)
   torch::Tensor labels(int64_t classes);              // int64, uniform over the classes
   int64_t count() const { return where_.samples.count; }
+  Range samples() const { return where_.samples; }
+  int64_t calls() const { return calls_; }
+  // Goes on with these samples, as if `calls` calls had been made: the parts of a batch draw what the whole
+  // does.
+  void rewind(Range samples, int64_t calls) {
+    where_.samples = samples;
+    calls_ = calls;
+  }
   torch::Device device() const { return where_.device; }
 
  private:

@@ -37,6 +37,12 @@ void Module::train(bool training) {
   for (auto& [name, child] : children_) child->train(training);
 }
 
+void Module::channels_last() {
+  at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : parameters())
+    if (tensor.dim() == 4) torch::Tensor(tensor).set_data(tensor.contiguous(at::MemoryFormat::ChannelsLast));
+}
+
 void Module::to(torch::Device device, torch::ScalarType dtype) {
   at::NoGradGuard no_grad;
   for (const auto& list : {parameters(), buffers()})

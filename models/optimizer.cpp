@@ -1,7 +1,13 @@
 #include "models/optimizer.h"
 
+#include <optional>
+
 namespace saddle {
 namespace {
+
+std::optional<torch::Tensor> maybe(const torch::Tensor& tensor) {
+  return tensor.defined() ? std::optional(tensor) : std::nullopt;
+}
 
 class Adam final : public Optimizer {
  public:
@@ -11,11 +17,13 @@ class Adam final : public Optimizer {
         square_(torch::zeros_like(weights)),
         steps_(torch::zeros({}, weights.options().dtype(torch::kFloat))) {}
 
-  void step(torch::Tensor& weights, const torch::Tensor& gradients) override {
+  void step(torch::Tensor& weights, torch::Tensor& gradients, const Rescale& rescale) override {
     steps_.add_(1);
+    if (rescale.skip.defined()) steps_.sub_(rescale.skip.squeeze());
     at::_fused_adam_({weights}, {gradients}, {mean_}, {square_}, {}, {steps_}, options_.lr, options_.beta1,
                      options_.beta2,
-                     /*weight_decay=*/0, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+                     /*weight_decay=*/0, options_.eps, /*amsgrad=*/false, /*maximize=*/false,
+                     maybe(rescale.divisor), maybe(rescale.skip));
   }
 
   void visit(StateVisitor& visitor) override {
@@ -34,14 +42,24 @@ class RmsProp final : public Optimizer {
   RmsProp(const RmsPropOptions& options, const torch::Tensor& weights)
       : options_(options), square_(torch::zeros_like(weights)) {}
 
-  void step(torch::Tensor& weights, const torch::Tensor& gradients) override {
-    square_.mul_(options_.alpha).addcmul_(gradients, gradients, 1 - options_.alpha);
-    weights.addcdiv_(gradients, square_.sqrt().add_(options_.eps), -options_.lr);
+  void step(torch::Tensor& weights, torch::Tensor& gradients, const Rescale& rescale) override {
+    if (rescale.divisor.defined()) gradients.div_(rescale.divisor);
+    if (!rescale.skip.defined()) return update(weights, square_, gradients);
+    torch::Tensor new_weights = weights.clone(), new_square = square_.clone();
+    update(new_weights, new_square, gradients);
+    const torch::Tensor skip = rescale.skip.to(torch::kBool);
+    weights.copy_(torch::where(skip, weights, new_weights));
+    square_.copy_(torch::where(skip, square_, new_square));
   }
 
   void visit(StateVisitor& visitor) override { visitor.tensor("square", square_); }
 
  private:
+  void update(torch::Tensor& weights, torch::Tensor& square, const torch::Tensor& gradients) const {
+    square.mul_(options_.alpha).addcmul_(gradients, gradients, 1 - options_.alpha);
+    weights.addcdiv_(gradients, square.sqrt().add_(options_.eps), -options_.lr);
+  }
+
   RmsPropOptions options_;
   torch::Tensor square_;
 };

@@ -5,13 +5,15 @@
 
 #include "dist/state.h"
 #include "models/options.h"
+#include "models/precision.h"
 
 namespace saddle {
 
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  virtual void step(torch::Tensor& weights, const torch::Tensor& gradients) = 0;  // both [P]
+  // Both [P]; the gradients may be overwritten.
+  virtual void step(torch::Tensor& weights, torch::Tensor& gradients, const Rescale& rescale = {}) = 0;
   virtual void visit(StateVisitor& visitor) = 0;
 };
 

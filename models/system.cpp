@@ -35,10 +35,28 @@ const SystemEntry& system_entry(const std::string& name) {
        nearest(name, names));
 }
 
-Net System::net(const std::string& name, const Factory& factory) {
+torch::Tensor Net::operator()(const torch::Tensor& x, const torch::Tensor& y) const {
+  const torch::Tensor in = channels_last && x.dim() == 4 ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
+  if (arithmetic == dtype) return live->forward(in, y);
+  const Autocast scope(x.device(), arithmetic);
+  return live->forward(in, y).to(dtype);
+}
+
+std::shared_ptr<Network> System::make(const std::string& name, const Factory& factory) const {
   Maker make(context_.comm, Stream(context_.seed, "init/" + name).key);
-  Net net{name, factory(make), nullptr};
-  net.live->to(context_.comm.device(), context_.dtype);
+  std::shared_ptr<Network> made = factory(make);
+  made->to(context_.comm.device(), context_.dtype);
+  if (context_.channels_last) made->channels_last();
+  return made;
+}
+
+Net System::net(const std::string& name, const Factory& factory) {
+  Net net{.name = name,
+          .live = make(name, factory),
+          .average = nullptr,
+          .dtype = context_.dtype,
+          .arithmetic = context_.arithmetic,
+          .channels_last = context_.channels_last};
   nets_.emplace_back(net, factory);
   return net;
 }
@@ -48,8 +66,9 @@ Player& System::add_player(const std::string& name, const std::vector<Net>& nets
   for (const Net& net : nets)
     for (const auto& [parameter, tensor] : net.live->parameters())
       parameters.emplace_back(net.name + "." + parameter, tensor);
-  players_.push_back(
-      std::shared_ptr<Player>(new Player{name, Replica(context_.comm, parameters), nullptr, {}}));
+  players_.push_back(std::shared_ptr<Player>(
+      new Player{name, Replica(context_.comm, parameters, context_.reduction, name), nullptr, {}, {}}));
+  if (context_.arithmetic == torch::kHalf) players_.back()->loss_scale.emplace(context_.comm.device());
   return *players_.back();
 }
 
@@ -57,9 +76,7 @@ void System::average(Net& net, Player& player, double decay) {
   const auto made = std::find_if(nets_.begin(), nets_.end(),
                                  [&](const auto& known) { return known.first.live == net.live; });
   require(made != nets_.end(), Exit::bug, "net '{}' is not of this system", net.name);
-  Maker make(context_.comm, Stream(context_.seed, "init/" + net.name).key);
-  net.average = made->second(make);
-  net.average->to(context_.comm.device(), context_.dtype);
+  net.average = make(net.name, made->second);
   net.average->train(false);
   made->first.average = net.average;
   auto average = std::make_shared<Average>(Average{net.name, net.live, net.average});
@@ -100,6 +117,9 @@ void System::visit(StateVisitor& visitor) {
     player->replica.visit(visitor);
     Scope optimizer(visitor, "optimizer." + player->name);
     player->optimizer->visit(optimizer);
+    if (!player->loss_scale) continue;
+    Scope loss_scale(visitor, "loss_scale." + player->name);
+    player->loss_scale->visit(loss_scale);
   }
   for (const auto& [net, factory] : nets_) {
     Scope scope(visitor, net.name);

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "models/module.h"
 #include "models/optimizer.h"
 #include "models/options.h"
+#include "models/precision.h"
 
 namespace saddle {
 
@@ -23,7 +25,12 @@ namespace saddle {
 struct Context {
   Comm comm;
   uint64_t seed = 0;
-  torch::ScalarType dtype = torch::kFloat;
+  torch::ScalarType dtype = torch::kFloat;  // of weights, losses and optimizers
+  // Of the arithmetic inside nets: `dtype`, or kBFloat16 or kHalf below float32. kHalf gives players a loss
+  // scale.
+  torch::ScalarType arithmetic = dtype;
+  bool channels_last = false;  // memory format of convolutions' weights and images
+  Reduction reduction = {};
 };
 
 // A net of the table, cheap to copy. `average` shadows it once System::average has been called.
@@ -31,9 +38,9 @@ struct Net {
   std::string name;
   std::shared_ptr<Network> live;
   std::shared_ptr<Network> average;
-  torch::Tensor operator()(const torch::Tensor& x, const torch::Tensor& y = {}) const {
-    return live->forward(x, y);
-  }
+  torch::ScalarType dtype = torch::kFloat, arithmetic = torch::kFloat;  // Context's
+  bool channels_last = false;
+  torch::Tensor operator()(const torch::Tensor& x, const torch::Tensor& y = {}) const;
 };
 
 // Who learns: the parameters of its nets in one replica, one optimizer, and what follows each of its steps.
@@ -41,6 +48,7 @@ struct Player {
   std::string name;
   Replica replica;  // of all parameters of its nets
   std::unique_ptr<Optimizer> optimizer;
+  std::optional<LossScale> loss_scale;  // for float16
   std::vector<std::function<void()>> after_step;
 };
 
@@ -51,7 +59,10 @@ struct Step : Draw {
   int64_t number;  // from 0
   Batch batch;     // this rank's slice
   Stats& stats;
-  void report(const std::string& name, const torch::Tensor& values) { stats.report(name, values); }
+  // A single number is a mean over this rank's samples and counts as that many.
+  void report(const std::string& name, const torch::Tensor& values) {
+    stats.report(name, values, values.dim() == 0 ? count() : 1);
+  }
 };
 
 // A row of the table: `loss` is minimised over `player`'s parameters, all others frozen, `repeat` times every
@@ -126,6 +137,7 @@ class System {
     int64_t updates = 0;
     void update(double decay);
   };
+  std::shared_ptr<Network> make(const std::string& name, const Factory& factory) const;
   Player& add_player(const std::string& name, const std::vector<Net>& nets);
 
   Context context_;

@@ -6,9 +6,11 @@
 
 namespace saddle {
 
-// Collective where it runs in training mode: every rank must call, with at least one sample; counts may
-// differ. Input [B, C, ...]. Running averages as PyTorch keeps them (momentum 0.1, unbiased variance). A
-// second derivative is available on one rank only: across ranks it throws, naming the alternatives.
+// Input [B, C, ...], where B may differ among ranks and be 0 on some; output in its dtype and memory format.
+// Statistics and running averages are float32 for inputs below it. Running averages as PyTorch keeps them
+// (momentum 0.1, unbiased variance). Collective in training mode, and so are its derivatives
+// (dist/differentiable.h): the first is a fused kernel, one of which a derivative is asked is made of
+// differentiable operations, and has any.
 class BatchNorm final : public Module {
  public:
   // The scale starts as N(1, stddev), the shift as 0.

@@ -19,30 +19,36 @@ torch::Tensor draw_bias(Maker& make, int64_t out, int64_t fan_in, const LayerOpt
 
 }  // namespace
 
+void Weighted::make_weight(Maker& make, torch::Tensor initial, const LayerOptions& options, int64_t out) {
+  weight = parameter("weight", std::move(initial));
+  if (options.spectral)
+    spectral_ = child("spectral", std::make_shared<SpectralNorm>(make, weight.size(out), out));
+}
+
 Linear::Linear(Maker& make, int64_t in, int64_t out, LayerOptions options) {
-  weight = parameter("weight", draw(make, {out, in}, in, options));
+  make_weight(make, draw(make, {out, in}, in, options), options);
   if (options.bias) bias = parameter("bias", draw_bias(make, out, in, options));
 }
 
 Conv2d::Conv2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options) : kernel_(kernel) {
   const int64_t fan_in = in * kernel.size * kernel.size;
-  weight = parameter("weight", draw(make, {out, in, kernel.size, kernel.size}, fan_in, options));
+  make_weight(make, draw(make, {out, in, kernel.size, kernel.size}, fan_in, options), options);
   if (options.bias) bias = parameter("bias", draw_bias(make, out, fan_in, options));
 }
 
 torch::Tensor Conv2d::forward(const torch::Tensor& x) const {
-  return torch::conv2d(x, weight, bias, kernel_.stride, kernel_.padding);
+  return torch::conv2d(x, used(), bias, kernel_.stride, kernel_.padding);
 }
 
 ConvTranspose2d::ConvTranspose2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options)
     : kernel_(kernel) {
   const int64_t fan_in = out * kernel.size * kernel.size;  // PyTorch counts the second dimension
-  weight = parameter("weight", draw(make, {in, out, kernel.size, kernel.size}, fan_in, options));
+  make_weight(make, draw(make, {in, out, kernel.size, kernel.size}, fan_in, options), options, /*out=*/1);
   if (options.bias) bias = parameter("bias", draw_bias(make, out, fan_in, options));
 }
 
 torch::Tensor ConvTranspose2d::forward(const torch::Tensor& x) const {
-  return torch::conv_transpose2d(x, weight, bias, kernel_.stride, kernel_.padding);
+  return torch::conv_transpose2d(x, used(), bias, kernel_.stride, kernel_.padding);
 }
 
 Embedding::Embedding(Maker& make, int64_t classes, int64_t features) {

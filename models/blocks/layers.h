@@ -4,22 +4,38 @@
 
 #include <optional>
 
-#include "models/module.h"
+#include "models/blocks/spectral_norm.h"
 
 namespace saddle {
 
 struct LayerOptions {
   bool bias = true;
-  std::optional<double> stddev;
+  std::optional<double> stddev = {};
+  bool spectral = false;  // the weight is used divided by its largest singular value (spectral_norm.h)
 };
 
-class Linear final : public Module {
+// A layer with a weight.
+class Weighted : public Module {
+ public:
+  torch::Tensor weight;
+
+ protected:
+  // `out` is the dimension of the layer's outputs.
+  void make_weight(Maker& make, torch::Tensor initial, const LayerOptions& options, int64_t out = 0);
+  // What the layer works with.
+  torch::Tensor used() const { return spectral_ ? spectral_->forward(weight) : weight; }
+
+ private:
+  std::shared_ptr<SpectralNorm> spectral_;
+};
+
+class Linear final : public Weighted {
  public:
   Linear(Maker& make, int64_t in, int64_t out, LayerOptions options = {});
   torch::Tensor forward(const torch::Tensor& x) const {
-    return torch::linear(x, weight, bias);
+    return torch::linear(x, used(), bias);
   }  // [B, in] -> [B, out]
-  torch::Tensor weight, bias;
+  torch::Tensor bias;
 };
 
 // A square kernel; [B, in, H, W] -> [B, out, H', W'].
@@ -27,21 +43,21 @@ struct Kernel {
   int64_t size = 4, stride = 2, padding = 1;
 };
 
-class Conv2d final : public Module {
+class Conv2d final : public Weighted {
  public:
   Conv2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options = {});
   torch::Tensor forward(const torch::Tensor& x) const;
-  torch::Tensor weight, bias;
+  torch::Tensor bias;
 
  private:
   Kernel kernel_;
 };
 
-class ConvTranspose2d final : public Module {
+class ConvTranspose2d final : public Weighted {
  public:
   ConvTranspose2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options = {});
   torch::Tensor forward(const torch::Tensor& x) const;
-  torch::Tensor weight, bias;
+  torch::Tensor bias;
 
  private:
   Kernel kernel_;

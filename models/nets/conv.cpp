@@ -1,6 +1,7 @@
 #include "dist/error.h"
 #include "models/blocks/batch_norm.h"
 #include "models/blocks/layers.h"
+#include "models/blocks/minibatch.h"
 #include "models/nets/nets.h"
 
 namespace saddle {
@@ -11,6 +12,12 @@ constexpr double kStddev = 0.02;  // of initial weights (Radford 2016, section 4
 // The paper's small weights rely on batch norm: without it the signal dies in them, and D learns nothing.
 std::optional<double> stddev_for(Norm norm) {
   return norm == Norm::batch ? std::optional(kStddev) : std::nullopt;
+}
+
+// Of a layer that `norm` follows, in a net of norm `net`.
+LayerOptions layer_with(Norm norm, Norm net) {
+  const bool shifts = norm == Norm::batch || norm == Norm::instance;  // so that a bias would do nothing
+  return {.bias = !shifts, .stddev = stddev_for(net), .spectral = net == Norm::spectral};
 }
 
 // How often H and W are halved, and what is left.
@@ -38,7 +45,10 @@ Ladder ladder(const Field& image, int64_t depth) {
 }
 
 Norm norm_of(const std::string& name) {
-  return name == "batch" ? Norm::batch : name == "instance" ? Norm::instance : Norm::none;
+  return name == "batch"      ? Norm::batch
+         : name == "instance" ? Norm::instance
+         : name == "spectral" ? Norm::spectral
+                              : Norm::none;
 }
 
 // The norm after a convolution, or nothing.
@@ -74,7 +84,7 @@ class ConvGenerator final : public Network {
       in += shape.embedding;
     }
     base_ = {-1, channels, steps.height, steps.width};
-    const LayerOptions hidden{.bias = norm == Norm::none, .stddev = stddev_for(norm)};
+    const LayerOptions hidden = layer_with(norm, norm);
     // A dense layer to H/2^k x W/2^k is the first transposed convolution of the paper.
     project_ =
         child("project", std::make_shared<Linear>(make, in, channels * steps.height * steps.width, hidden));
@@ -84,9 +94,8 @@ class ConvGenerator final : public Network {
       const int64_t out = last ? shape.field.shape[0] : channels / 2;
       const std::string name = fmt::format("up{}", i);
       stages_.push_back(
-          {child(name,
-                 std::make_shared<ConvTranspose2d>(make, channels, out, Kernel{},
-                                                   last ? LayerOptions{.stddev = stddev_for(norm)} : hidden)),
+          {child(name, std::make_shared<ConvTranspose2d>(make, channels, out, Kernel{},
+                                                         last ? layer_with(Norm::none, norm) : hidden)),
            child(name + "_norm", std::make_shared<Normalised>(make, out, last ? Norm::none : norm))});
     }
   }
@@ -122,12 +131,16 @@ class ConvDiscriminator final : public Network {
     for (int64_t i = 0; i < steps.depth; ++i, in = out, out *= 2) {
       const Norm here = i == 0 ? Norm::none : norm;
       const std::string name = fmt::format("down{}", i);
-      const LayerOptions layer{.bias = here == Norm::none, .stddev = stddev_for(norm)};
-      stages_.push_back({child(name, std::make_shared<Conv2d>(make, in, out, Kernel{}, layer)),
-                         child(name + "_norm", std::make_shared<Normalised>(make, out, here))});
+      stages_.push_back(
+          {child(name, std::make_shared<Conv2d>(make, in, out, Kernel{}, layer_with(here, norm))),
+           child(name + "_norm", std::make_shared<Normalised>(make, out, here))});
+    }
+    if (options.minibatch_std > 0) {
+      std_ = child("minibatch_std", std::make_shared<MinibatchStd>(make, options.minibatch_std));
+      ++in;
     }
     judge_ = child("judge", std::make_shared<Linear>(make, in * steps.height * steps.width, 1,
-                                                     LayerOptions{.stddev = stddev_for(norm)}));
+                                                     layer_with(Norm::none, norm)));
   }
 
   torch::Tensor forward(const torch::Tensor& image, const torch::Tensor& y) override {
@@ -138,12 +151,14 @@ class ConvDiscriminator final : public Network {
     }
     for (const auto& stage : stages_)
       x = torch::leaky_relu(stage.norm->forward(stage.convolution->forward(x)), 0.2);
+    if (std_) x = std_->forward(x);
     return judge_->forward(x.flatten(1));
   }
 
  private:
   std::shared_ptr<Embedding> embed_;
   std::vector<Stage<Conv2d>> stages_;
+  std::shared_ptr<MinibatchStd> std_;
   std::shared_ptr<Linear> judge_;
 };
 

@@ -7,7 +7,7 @@
 
 namespace saddle {
 
-enum class Norm { none, batch, instance };
+enum class Norm { none, batch, instance, spectral };
 
 // One net's size. For a multilayer perceptron: hidden units and hidden layers. For a convolutional net:
 // channels at the largest resolution (they double as it halves) and the number of halvings; depth 0 halves
@@ -15,7 +15,10 @@ enum class Norm { none, batch, instance };
 struct NetOptions {
   int64_t width = 64;
   int64_t depth = 0;
-  std::string norm = "none";  // between convolutions: none, batch, instance
+  // Between convolutions: none, batch, instance; spectral: of the weights of all layers, and nothing between.
+  std::string norm = "none";
+  // Groups for a convolutional discriminator's minibatch standard deviation (blocks/minibatch.h); 0: without.
+  int64_t minibatch_std = 0;
 };
 
 // What the nets must fit.
@@ -33,9 +36,9 @@ std::shared_ptr<Network> mlp_generator(Maker&, const NetShape&, const NetOptions
 std::shared_ptr<Network> mlp_discriminator(Maker&, const NetShape&, const NetOptions&);
 
 // DCGAN's nets (Radford 2016, section 3): 4x4 kernels of stride 2, no pooling, no hidden dense layer; ReLU
-// and tanh in G, LeakyReLU 0.2 in D, no norm in G's last and D's first layer. Labels: concatenated to z, and
-// as constant maps to D's image. Exit::data if H or W cannot be halved `depth` times down to 2 or more
-// pixels.
+// and tanh in G, LeakyReLU 0.2 in D, no norm in G's last and D's first layer (but the spectral one). Labels:
+// concatenated to z, and as constant maps to D's image. Exit::data if H or W cannot be halved `depth` times
+// down to 2 or more pixels.
 std::shared_ptr<Network> conv_generator(Maker&, const NetShape&, const NetOptions&);
 std::shared_ptr<Network> conv_discriminator(Maker&, const NetShape&, const NetOptions&);
 

@@ -22,9 +22,11 @@ void describe(OptionTable& table, Options& options) {
 
 // Standard deviation over all elements of the global batch; ranks hold equal slices of it.
 torch::Tensor global_std(const torch::Tensor& x, const Comm& comm) {
-  const torch::Tensor moments = torch::stack({x.mean(), x.square().mean()});
-  comm.all_reduce(moments, Reduce::average);
-  return (moments[1] - moments[0].square()).clamp_min(0).sqrt();
+  const torch::Tensor sums = torch::stack(
+      {torch::full({}, static_cast<double>(x.numel()), x.options()), x.sum(), x.square().sum()});
+  comm.all_reduce(sums, Reduce::sum, "standard deviation");
+  const torch::Tensor mean = sums[1] / sums[0];
+  return (sums[2] / sums[0] - mean.square()).clamp_min(0).sqrt();
 }
 
 System build(const Options& options, const Schema& data, Context context) {

@@ -3,9 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "dist/error.h"
 #include "dist/random.h"
-#include "tests/support/world.h"
+#include "tests/models/over_ranks.h"
 
 namespace saddle {
 namespace {
@@ -69,14 +68,88 @@ TEST(BatchNorm, EvaluationUsesTheRunningAverages) {
   expect_near(y, torch::ones({1, 2, 1, 1}), 1e-5);
 }
 
-TEST(BatchNorm, ASecondDerivativeAcrossRanksSaysWhatToDo) {
+test::Block only_norm(Maker& make) {
+  const auto norm = std::make_shared<BatchNorm>(make, 3, 0.1);
+  return {norm, [=](const torch::Tensor& x) { return norm->forward(x); }};
+}
+
+TEST(BatchNorm, PenaltiesOnGradientsAreThoseOfOneRank) {
+  const int ranks = test::world().size();
+  for (const auto& rows : {test::even(ranks), test::uneven(ranks)})
+    for (const auto& shape : {std::vector<int64_t>{3}, {3, 5}, {3, 4, 5}})
+      test::expect_like_one_rank(only_norm, rows, shape);
+}
+
+TEST(BatchNorm, AThirdDerivativeIsThatOfOneRank) {
   const Comm comm = test::world().comm("cpu");
-  if (comm.size() == 1) return;  // PyTorch's own has one
+  const std::vector<int64_t> rows = test::uneven(comm.size());
+  const Range mine{first_row(rows, comm), rows[comm.rank()]};
+  const Range whole{0, std::accumulate(rows.begin(), rows.end(), int64_t{0})};
+  const auto third = [&](const Comm& ranks, Range range) {
+    Maker make(ranks, 1);
+    const test::Block block = only_norm(make);
+    block.module->to(torch::kCPU, torch::kDouble);
+    const torch::Tensor x = normal({1, "x"}, range, {3, 2}, torch::kDouble).set_requires_grad(true);
+    torch::Tensor value = block.forward(x).pow(3).sum(), slope;
+    for (int order = 1; order <= 3; ++order) {
+      slope = torch::autograd::grad({value}, {x}, {}, true, true)[0];
+      value = slope.square().sum();
+    }
+    return slope;
+  };
+  const torch::Tensor one = third(World::alone(), whole);
+  const double scale = one.abs().max().item<double>();
+  ASSERT_GT(scale, 1e-3);
+  test::expect_near(third(comm, mine), one.narrow(0, mine.first, mine.count), 1e-10 * scale);
+}
+
+TEST(BatchNorm, RanksWithoutSamplesLeaveEverythingFinite) {
+  const Comm comm = test::world().comm("cpu");
+  if (comm.size() == 1) return;
   Maker make(comm, 1);
-  BatchNorm norm(make, 2);
-  const torch::Tensor x = torch::ones({2, 2, 2, 2}).set_requires_grad(true);
-  const torch::Tensor y = norm.forward(x).square().sum();
-  EXPECT_THROW(torch::autograd::grad({y}, {x}, {}, true, true), Error);
+  BatchNorm norm(make, 3);
+  const torch::Tensor x = torch::zeros({0, 3, 2, 2}).set_requires_grad(true);
+  norm.forward(x).sum().backward();
+  for (const torch::Tensor& t : {norm.weight.grad(), norm.bias.grad(), norm.running_mean, norm.running_var})
+    EXPECT_TRUE(t.isfinite().all().item<bool>());
+}
+
+TEST(BatchNorm, HalfPrecisionInputsHaveStatisticsInFloat32) {
+  const Comm comm = test::world().comm("cpu");
+  for (const auto type : {torch::kBFloat16, torch::kHalf}) {
+    Maker make(comm, 1), same(comm, 1);
+    BatchNorm norm(make, 3, 0.1), exact(same, 3, 0.1);
+    // Far from 0: a mean or a square rounded to a half precision number would be off by the spread.
+    const Stream stream(1, "x");
+    const torch::Tensor x = (normal(stream, {4 * comm.rank(), 4}, {3, 8, 8}, torch::kFloat) + 100).to(type);
+    const torch::Tensor low = x.clone().set_requires_grad(true),
+                        high = x.to(torch::kFloat).set_requires_grad(true);
+    const torch::Tensor y = norm.forward(low), expected = exact.forward(high);
+    EXPECT_EQ(y.scalar_type(), type);
+    EXPECT_EQ(norm.running_var.scalar_type(), torch::kFloat);
+    test::expect_near(norm.running_mean, exact.running_mean, 1e-4);
+    test::expect_near(norm.running_var, exact.running_var, 1e-5);
+    test::expect_near(y.to(torch::kFloat), expected, 0.05);
+    const auto slope = [](const torch::Tensor& y, const torch::Tensor& x, bool graph) {
+      return torch::autograd::grad({y.to(torch::kFloat).pow(3).sum()}, {x}, {}, true, graph)[0];
+    };
+    for (const bool graph : {false, true}) {
+      const torch::Tensor g = slope(y, low, graph), h = slope(expected, high, graph);
+      EXPECT_EQ(g.scalar_type(), type);
+      test::expect_near(g.to(torch::kFloat), h, 0.03 * h.abs().max().item<double>());
+    }
+  }
+}
+
+TEST(BatchNorm, KeepsTheMemoryFormat) {
+  Maker make(test::world().comm("cpu"), 1);
+  BatchNorm norm(make, 3);
+  const torch::Tensor x =
+      torch::randn({2, 3, 4, 5}).contiguous(at::MemoryFormat::ChannelsLast).set_requires_grad(true);
+  const torch::Tensor y = norm.forward(x);
+  EXPECT_TRUE(y.is_contiguous(at::MemoryFormat::ChannelsLast));
+  const torch::Tensor dx = torch::autograd::grad({y.square().sum()}, {x})[0];
+  EXPECT_TRUE(dx.is_contiguous(at::MemoryFormat::ChannelsLast));
 }
 
 }  // namespace

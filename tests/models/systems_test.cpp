@@ -30,7 +30,8 @@ class Systems : public testing::TestWithParam<std::string> {
   std::shared_ptr<Dataset> data_ = images();
 
   // Small nets in float64, the system's own losses and optimizers.
-  std::unique_ptr<saddle::Run> run(const std::string& precision = "float64") const {
+  std::unique_ptr<saddle::Run> run(const std::string& precision = "float64",
+                                   const std::vector<std::string>& more = {}) const {
     auto run = std::make_unique<saddle::Run>();
     std::vector<std::string> sets{"batch=" + std::to_string(kBatch),
                                   "precision=" + precision,
@@ -38,9 +39,11 @@ class Systems : public testing::TestWithParam<std::string> {
                                   "g.width=4",
                                   "d.width=4",
                                   "latent=6"};
+    sets.insert(sets.end(), more.begin(), more.end());
     run->resolve("system = \"" + GetParam() + "\"", "test", sets);
     return run;
   }
+  void expect_equal_on_one_rank(const std::vector<std::string>& sets, int steps);
   static State state_of(Trainer& trainer) {
     State state = collect([&](StateVisitor& v) { trainer.visit(v); });
     for (auto& [name, tensor] : state.tensors) tensor = tensor.clone();
@@ -54,11 +57,12 @@ class Systems : public testing::TestWithParam<std::string> {
   }
 };
 
-TEST_P(Systems, RanksComputeWhatOneRankComputes) {
-  const auto options = run();
+// `sets` on all ranks together against one alone.
+void Systems::expect_equal_on_one_rank(const std::vector<std::string>& sets, int steps) {
+  const auto options = run("float64", sets);
   Trainer together(*options, comm_, data_), alone(*options, World::alone(), data_);
-  advance(together, 5);
-  advance(alone, 5);
+  advance(together, steps);
+  advance(alone, steps);
   const State a = state_of(together), b = state_of(alone);
   for (const auto& [name, tensor] : a.tensors) {
     const double difference =
@@ -69,6 +73,49 @@ TEST_P(Systems, RanksComputeWhatOneRankComputes) {
   for (size_t i = 0; i < ours.size(); ++i) {
     EXPECT_NEAR(ours[i].mean, theirs[i].mean, 1e-9) << ours[i].name;
     EXPECT_TRUE(std::isfinite(ours[i].mean)) << ours[i].name;
+  }
+}
+
+TEST_P(Systems, RanksComputeWhatOneRankComputes) {
+  expect_equal_on_one_rank({}, 5);
+}
+
+TEST_P(Systems, AlsoWithABatchThatDoesNotDivide) {
+  expect_equal_on_one_rank({"batch=7"}, 3);
+}
+
+TEST_P(Systems, AlsoWithFewerSamplesThanRanks) {
+  expect_equal_on_one_rank({"batch=3"}, 3);
+}
+
+TEST_P(Systems, AlsoInPartsAndWithAClippedGradient) {
+  expect_equal_on_one_rank({"accumulate=4", "clip=0.1", "nonfinite=skip"}, 3);
+}
+
+TEST_P(Systems, ChannelsLastIsTheSameArithmetic) {
+  const auto plain = run("float64"), other = run("float64", {"channels_last=true"});
+  Trainer a(*plain, comm_, data_), b(*other, comm_, data_);
+  advance(a, 3);
+  advance(b, 3);
+  const State x = state_of(a), y = state_of(b);
+  for (const auto& [name, tensor] : x.tensors) {
+    if (name.starts_with("optimizer.")) continue;  // flat vectors hold the weights as they lie in memory
+    EXPECT_LE((tensor - y.tensors.at(name)).abs().max().item<double>(), 1e-9) << name;
+  }
+}
+
+TEST_P(Systems, LowerPrecisionsTrainAndResume) {
+  for (const char* precision : {"bfloat16", "float16"}) {
+    const auto options = run(precision);
+    Trainer straight(*options, comm_, data_), first(*options, comm_, data_), second(*options, comm_, data_);
+    advance(straight, 4);
+    advance(first, 2);
+    restore([&](StateVisitor& v) { second.visit(v); }, state_of(first));
+    advance(second, 2);
+    EXPECT_EQ(digest_of(second), digest_of(straight)) << precision;
+    for (const Moments& m : straight.stats().tick(comm_)) EXPECT_TRUE(std::isfinite(m.mean)) << m.name;
+    for (const auto& [name, tensor] : state_of(straight).tensors)
+      EXPECT_TRUE(!tensor.is_floating_point() || tensor.isfinite().all().item<bool>()) << name;
   }
 }
 
@@ -162,12 +209,10 @@ INSTANTIATE_TEST_SUITE_P(Registry, Systems, testing::ValuesIn(names()), [](const
   return name;
 });
 
-TEST(Trainer, ABatchThatDoesNotDivideIsRefused) {
-  const Comm comm = test::world().comm("cpu");
-  if (comm.size() == 1) return;  // every batch divides by one
+TEST(Trainer, ABatchThatDoesNotDivideIntoItsPartsIsRefused) {
   saddle::Run run;
-  run.resolve("system = \"gan\"", "test", {"batch=7"});
-  EXPECT_THROW(Trainer(run, comm, images()), Error);
+  run.resolve("system = \"gan\"", "test", {"batch=7", "accumulate=2"});
+  EXPECT_THROW(Trainer(run, test::world().comm("cpu"), images()), Error);
 }
 
 }  // namespace

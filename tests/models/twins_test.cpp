@@ -100,8 +100,9 @@ class Twins : public testing::TestWithParam<std::string> {
                      return numbers.at(next++);
                    }},
               0, stats_);
-    if (record.contains("real")) step.batch = {{field_.name, tensor_of(record["real"])}};
-    optimise(system, phase, step);
+    Batch real;
+    if (record.contains("real")) real = {{field_.name, tensor_of(record["real"])}};
+    optimise(system, phase, step, {{.batch = real, .samples = step.samples(), .share = 1}});
     EXPECT_EQ(next, numbers.size()) << "a recorded input was not used";
     for (const Moments& m : stats_.tick(World::alone()))
       if (m.name == "loss/" + phase.name) return m.mean;

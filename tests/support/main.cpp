@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "dist/flight.h"
 #include "tests/support/world.h"
 
 namespace saddle::test {
@@ -34,6 +35,9 @@ int main(int argc, char** argv) {
   if (!ranks) return RUN_ALL_TESTS();
   saddle::World world(argc, argv);
   saddle::test::the_world = &world;
+  // A rank that fails alone leaves the others waiting: the watchdog ends them and says where.
+  world.watch(30);
+  saddle::flight::limit(30);
   if (world.size() != std::atoi(ranks)) {
     std::cerr << "expected a world of " << ranks << " ranks, found " << world.size() << std::endl;
     return 1;

@@ -1,0 +1,495 @@
+#include "dist/watch.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <iostream>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "dist/error.h"
+#include "dist/file.h"
+
+namespace saddle {
+namespace {
+
+using nlohmann::json;
+using trace::now;
+
+constexpr double kLastWords = 0.5;  // for all to print theirs; mpirun's grace after SIGTERM is one second
+
+// ---- lines of JSON over a socket
+
+void send_line(int fd, const json& message) {
+  const std::string line = message.dump() + "\n";
+  // A peer that does not read has a full buffer: better to lose a sign of life than to wait.
+  [[maybe_unused]] const ssize_t sent = send(fd, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+bool readable(int fd, double seconds) {
+  pollfd one{.fd = fd, .events = POLLIN, .revents = 0};
+  return poll(&one, 1, static_cast<int>(seconds * 1000)) > 0;
+}
+
+sockaddr_in ipv4(const std::string& address, uint16_t port) {
+  sockaddr_in made{};
+  made.sin_family = AF_INET;
+  made.sin_port = htons(port);
+  inet_pton(AF_INET, address.c_str(), &made.sin_addr);
+  return made;
+}
+
+// This host's addresses, the one of the machine itself last.
+std::vector<std::string> addresses() {
+  std::vector<std::string> found;
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return {"127.0.0.1"};
+  for (const ifaddrs* i = list; i; i = i->ifa_next) {
+    if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || !(i->ifa_flags & IFF_UP) ||
+        (i->ifa_flags & IFF_LOOPBACK))
+      continue;
+    char text[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(i->ifa_addr)->sin_addr, text, sizeof text);
+    found.emplace_back(text);
+  }
+  freeifaddrs(list);
+  found.emplace_back("127.0.0.1");
+  return found;
+}
+
+// A connected socket, or -1.
+int connect_to(const std::string& address, uint16_t port, double seconds) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const sockaddr_in to = ipv4(address, port);
+  int status = connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  if (status != 0 && errno == EINPROGRESS) {
+    pollfd one{.fd = fd, .events = POLLOUT, .revents = 0};
+    socklen_t length = sizeof status;
+    if (poll(&one, 1, static_cast<int>(seconds * 1000)) > 0)
+      getsockopt(fd, SOL_SOCKET, SO_ERROR, &status, &length);
+  }
+  if (status == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+json to_json(const flight::Sign& s) {
+  return {{"step", s.step},       {"doing", s.doing}, {"entered", s.entered},
+          {"waiting", s.waiting}, {"idle", s.idle},   {"limit", s.limit}};
+}
+
+flight::Sign sign_of(const json& j) {
+  return {.step = j.at("step"),
+          .doing = j.at("doing"),
+          .entered = j.at("entered"),
+          .waiting = j.at("waiting"),
+          .idle = j.at("idle"),
+          .limit = j.at("limit")};
+}
+
+// ---- signals
+
+std::atomic<bool> terminated{false};
+int crash_socket = -1;
+constexpr int kCrashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+struct sigaction before_crash[NSIG];
+
+// Async-signal-safe: tells rank 0 which signal it was, then lets whoever handled it before go on.
+void crashed(int number) {
+  char message[] = "{\"kind\":\"crash\",\"signal\":00}\n";
+  message[sizeof message - 5] = static_cast<char>('0' + number / 10);
+  message[sizeof message - 4] = static_cast<char>('0' + number % 10);
+  if (number < 10) message[sizeof message - 5] = ' ';
+  if (crash_socket >= 0) [[maybe_unused]]
+    const ssize_t sent = send(crash_socket, message, sizeof message - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+  sigaction(number, &before_crash[number], nullptr);
+  raise(number);
+}
+
+void handle_signals() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { terminated = true; };
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGTERM, &action, nullptr);
+  action.sa_handler = crashed;
+  action.sa_flags = SA_NODEFER;
+  for (const int number : kCrashes) sigaction(number, &action, &before_crash[number]);
+}
+
+std::string list(const std::vector<Watched>& ranks, const std::vector<size_t>& which) {
+  std::string text;
+  for (const size_t r : which) text += (text.empty() ? "" : ", ") + ranks[r].name;
+  return text;
+}
+
+}  // namespace
+
+std::string judge(const std::vector<Watched>& ranks, double timeout) {
+  for (const Watched& r : ranks)
+    if (r.silence > timeout)
+      return fmt::format(
+          "{} has given no sign of life for {:.0f} s: its process is stopped, or its host or the network is "
+          "gone; it was last at {}",
+          r.name, r.silence, r.sign.text());
+  // Behind: entered the fewest collectives, and of those that computes rather than waits.
+  const auto behind = std::min_element(ranks.begin(), ranks.end(), [](const Watched& a, const Watched& b) {
+    return std::make_tuple(a.sign.entered, !a.sign.waiting.empty(), -a.sign.idle) <
+           std::make_tuple(b.sign.entered, !b.sign.waiting.empty(), -b.sign.idle);
+  });
+  const flight::Sign& sign = behind->sign;
+  if (sign.limit <= 0 || sign.idle + behind->silence <= sign.limit) return {};
+  std::vector<size_t> waiting, other;
+  for (size_t r = 0; r < ranks.size(); ++r) {
+    if (&ranks[r] == &*behind || ranks[r].sign.waiting.empty()) continue;
+    waiting.push_back(r);
+    if (ranks[r].sign.waiting != sign.waiting) other.push_back(r);
+  }
+  if (sign.waiting.empty())
+    return fmt::format("{} hangs: no progress at {}{}", behind->name, sign.text(),
+                       waiting.empty() ? ""
+                                       : "; it has not entered " + ranks[waiting[0]].sign.waiting +
+                                             ", in which " + list(ranks, waiting) + " wait");
+  if (!other.empty())
+    return fmt::format("the ranks wait in different collectives: {} at {}; {} at {}", behind->name,
+                       sign.text(), list(ranks, other), ranks[other[0]].sign.text());
+  return fmt::format(
+      "{} does not end, though all ranks have entered it: the network may be gone; {} is at {}", sign.waiting,
+      behind->name, sign.text());
+}
+
+struct Watch::Peer {
+  int fd = -1;
+  std::string unread;
+  flight::Sign sign;
+  double heard = now();
+  int signal = 0;     // that it said it dies of
+  bool left = false;  // in good order
+
+  // Lines that have come; sets `closed` when the peer is gone.
+  std::vector<json> read(bool& closed) {
+    char buffer[4096];
+    ssize_t got = 0;
+    while ((got = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT)) > 0) unread.append(buffer, got);
+    closed = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+    std::vector<json> lines;
+    for (size_t end; (end = unread.find('\n')) != std::string::npos; unread.erase(0, end + 1)) {
+      json line = json::parse(unread.substr(0, end), nullptr, false);
+      if (line.is_object()) lines.push_back(std::move(line));
+    }
+    if (!lines.empty()) heard = now();
+    return lines;
+  }
+  void close() {
+    if (fd >= 0) ::close(fd);
+    fd = -1;
+  }
+};
+
+// What this rank's main thread asks its watchdog for.
+struct Watch::Request {
+  std::mutex mutex;
+  bool made = false;
+  int status = 0;
+  std::string cause;
+};
+
+Watch::Watch(int rank, int size, std::string host, const Exchange& exchange)
+    : rank_(rank), size_(size), hosts_(exchange(host)), request_(std::make_unique<Request>()) {
+  listen(exchange);
+  handle_signals();
+  if (rank_ != 0) crash_socket = peers_[0]->fd;
+  thread_ = std::thread([this] { rank_ == 0 ? hub() : spoke(); });
+}
+
+Watch::~Watch() {
+  stop_ = true;
+  thread_.join();
+  crash_socket = -1;
+  for (auto& peer : peers_)
+    if (peer) peer->close();
+  if (listener_ >= 0) close(listener_);
+}
+
+std::string Watch::name(int rank) const {
+  return fmt::format("rank {} ({})", rank, hosts_[rank]);
+}
+
+// Rank 0 listens; the others try its addresses until one answers.
+void Watch::listen(const Exchange& exchange) {
+  uint16_t port = 0;
+  if (rank_ == 0) {
+    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    sockaddr_in any = ipv4("0.0.0.0", 0);
+    socklen_t length = sizeof any;
+    bind(listener_, reinterpret_cast<sockaddr*>(&any), length);
+    ::listen(listener_, size_);
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&any), &length);
+    port = ntohs(any.sin_port);
+    token_ = fmt::format("{:08x}{:08x}", std::random_device{}(), std::random_device{}());
+    peers_.resize(size_);
+  }
+  const json hub =
+      json::parse(exchange(json({{"port", port}, {"token", token_}, {"addresses", addresses()}}).dump())[0]);
+  token_ = hub.at("token");
+  std::string trouble;
+  if (rank_ != 0) {
+    peers_.push_back(std::make_unique<Peer>());
+    std::vector<std::string> candidates = hub.at("addresses");
+    if (hosts_[rank_] == hosts_[0]) std::rotate(candidates.begin(), candidates.end() - 1, candidates.end());
+    for (const std::string& candidate : candidates) {
+      peers_[0]->fd = connect_to(candidate, hub.at("port"), 3);
+      address_ = candidate;
+      if (peers_[0]->fd >= 0) break;
+      trouble += (trouble.empty() ? "" : ", ") + candidate;
+    }
+    if (peers_[0]->fd >= 0) {
+      trouble.clear();
+      send_line(peers_[0]->fd, {{"kind", "hello"}, {"token", token_}, {"rank", rank_}});
+    }
+  } else {
+    address_ = "127.0.0.1";
+  }
+  const std::vector<std::string> troubles = exchange(trouble);
+  for (int r = 0; r < size_; ++r)
+    if (!troubles[r].empty()) {
+      Error error(Exit::io, fmt::format("{} cannot reach {} by TCP at {}, port {}: the ranks' watchdogs need "
+                                        "open ports between the hosts of a job",
+                                        name(r), name(0), troubles[r], hub.at("port").get<int>()));
+      error.everywhere = true;
+      throw error;
+    }
+}
+
+void Watch::records(const std::string& folder) {
+  std::lock_guard lock(request_->mutex);
+  folder_ = folder;
+}
+
+double Watch::period() const {
+  return std::clamp(timeout_.load() / 10, 0.05, 1.0);
+}
+
+void Watch::fail(int status, const std::string& cause) {
+  {
+    std::lock_guard lock(request_->mutex);
+    request_->made = true;
+    request_->status = status;
+    request_->cause = fmt::format("{}: {} (at {})", name(rank_), cause, flight::sign().text());
+  }
+  for (;;) pause();  // the watchdog ends this process
+}
+
+// Whether this rank's own main thread, or a signal, wants the job to end.
+bool Watch::asked(int& status, std::string& cause) {
+  std::lock_guard lock(request_->mutex);
+  if (request_->made) {
+    status = request_->status;
+    cause = request_->cause;
+    return true;
+  }
+  if (!terminated) return false;
+  if (terminated_since_ == 0) terminated_since_ = now();
+  if (now() - terminated_since_ < 0.3)
+    return false;  // mpirun sends it when a rank has died: the death is the cause
+  status = 128 + SIGTERM;
+  cause = fmt::format("{} was ended by SIGTERM, from the scheduler or mpirun (at {})", name(rank_),
+                      flight::sign().text());
+  return true;
+}
+
+// ---- rank 0
+
+void Watch::accept() {
+  const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) return;
+  auto peer = std::make_unique<Peer>();
+  peer->fd = fd;
+  bool closed = false;
+  std::vector<json> lines;
+  if (readable(fd, 1)) lines = peer->read(closed);
+  const json hello = lines.empty() ? json::object() : lines[0];
+  const int rank = hello.value("rank", -1);
+  if (hello.value("token", "") != token_ || rank <= 0 || rank >= size_ || peers_[rank]) {
+    close(fd);
+    return;
+  }
+  for (size_t i = 1; i < lines.size(); ++i)
+    if (lines[i].value("kind", "") == "sign") peer->sign = sign_of(lines[i]);
+  peers_[rank] = std::move(peer);
+}
+
+void Watch::hear(int rank) {
+  Peer& peer = *peers_[rank];
+  bool closed = false;
+  for (const json& line : peer.read(closed)) {
+    const std::string kind = line.value("kind", "");
+    if (kind == "sign") peer.sign = sign_of(line);
+    if (kind == "bye") peer.left = true;
+    if (kind == "crash") peer.signal = line.at("signal");
+    if (kind == "fail") conclude(line.at("status"), line.at("cause"));
+  }
+  if (!closed) return;
+  peer.close();
+  if (peer.left) return;
+  const std::string how =
+      peer.signal > 0
+          ? fmt::format("died of signal {} ({})", peer.signal, strsignal(peer.signal))
+          : "died without a word, as of SIGKILL (the kernel out of memory, the scheduler, a user)";
+  conclude(128 + (peer.signal > 0 ? peer.signal : SIGKILL),
+           fmt::format("{} {}; it was last at {}", name(rank), how, peer.sign.text()));
+}
+
+// A job that was suspended as a whole, as Slurm does it, finds all its clocks advanced: nobody is to blame.
+void Watch::forgive_suspension() {
+  if (looked_ > 0 && now() - looked_ > timeout_ / 2) {
+    flight::touch();
+    for (auto& peer : peers_)
+      if (peer) peer->heard = now();
+  }
+  looked_ = now();
+}
+
+void Watch::hub() {
+  double told = 0;
+  while (!stop_) {
+    forgive_suspension();
+    std::vector<pollfd> polled{{.fd = listener_, .events = POLLIN, .revents = 0}};
+    std::vector<int> ranks{0};
+    for (int r = 1; r < size_; ++r)
+      if (peers_[r] && peers_[r]->fd >= 0) {
+        polled.push_back({.fd = peers_[r]->fd, .events = POLLIN, .revents = 0});
+        ranks.push_back(r);
+      }
+    poll(polled.data(), polled.size(), 50);
+    if (polled[0].revents) accept();
+    for (size_t i = 1; i < polled.size(); ++i)
+      if (polled[i].revents) hear(ranks[i]);
+    int status = 0;
+    std::string cause;
+    if (asked(status, cause)) conclude(status, cause);
+    if (now() - told < period()) continue;
+    told = now();
+    std::vector<Watched> watched{{name(0), flight::sign(), 0}};
+    for (int r = 1; r < size_; ++r) {
+      if (!peers_[r] || peers_[r]->fd < 0) continue;
+      send_line(peers_[r]->fd, {{"kind", "alive"}});
+      watched.push_back({name(r), peers_[r]->sign, now() - peers_[r]->heard});
+    }
+    if (const std::string verdict = judge(watched, timeout_); !verdict.empty())
+      conclude(static_cast<int>(Exit::hang), verdict);
+  }
+  for (auto& peer : peers_)
+    if (peer && peer->fd >= 0) send_line(peer->fd, {{"kind", "bye"}});
+}
+
+void Watch::conclude(int status, const std::string& cause) {
+  for (auto& peer : peers_)
+    if (peer && peer->fd >= 0) send_line(peer->fd, {{"kind", "end"}, {"status", status}, {"cause", cause}});
+  last_words();
+  const double deadline = now() + kLastWords;
+  for (int r = 1; r < size_; ++r) {  // until the others have said theirs
+    if (!peers_[r] || peers_[r]->fd < 0) continue;
+    for (bool done = false; !done && now() < deadline;) {
+      if (!readable(peers_[r]->fd, deadline - now())) break;
+      for (const json& line : peers_[r]->read(done)) done |= line.value("kind", "") == "said";
+    }
+  }
+  // mpirun reads the ranks' pipes one after another: what was said before should be out by now.
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  obey(status, cause, true);
+}
+
+// ---- the other ranks
+
+void Watch::spoke() {
+  Peer& hub = *peers_[0];
+  double told = 0;
+  for (bool left = false; !stop_ && !left;) {
+    forgive_suspension();
+    if (now() - told >= period()) {
+      told = now();
+      json line = to_json(flight::sign());
+      line["kind"] = "sign";
+      send_line(hub.fd, line);
+    }
+    int status = 0;
+    std::string cause;
+    if (asked(status, cause)) {
+      send_line(hub.fd, {{"kind", "fail"}, {"status", status}, {"cause", cause}});
+      // Rank 0 answers with the first cause, which may be another.
+      if (!readable(hub.fd, 2)) {
+        last_words();
+        obey(status, cause, true);
+      }
+    }
+    if (!readable(hub.fd, 0.05)) {
+      if (now() - hub.heard > timeout_) {
+        last_words();
+        obey(static_cast<int>(Exit::hang),
+             fmt::format("{} has given no sign of life for {:.0f} s: its process is stopped, or its host or "
+                         "the network is gone",
+                         name(0), now() - hub.heard),
+             true);
+      }
+      continue;
+    }
+    bool closed = false;
+    for (const json& line : hub.read(closed)) {
+      const std::string kind = line.value("kind", "");
+      if (kind == "bye") left = true;
+      if (kind != "end") continue;
+      last_words();
+      send_line(hub.fd, {{"kind", "said"}});
+      for (const double deadline = now() + kLastWords; !closed && now() < deadline;)
+        if (readable(hub.fd, deadline - now())) hub.read(closed);  // until rank 0 has said the last
+      obey(line.at("status"), line.at("cause"), false);
+    }
+    if (closed && !left) {
+      last_words();
+      obey(128 + SIGKILL, fmt::format("{} died, killed or crashed", name(0)), true);
+    }
+  }
+  send_line(hub.fd, {{"kind", "bye"}});
+}
+
+void Watch::last_words() const {
+  std::cerr << fmt::format("saddle: {} ends at {}\n", name(rank_), flight::sign().text()) << std::flush;
+}
+
+// By a thread of its own: the file system may be what hangs.
+void Watch::keep_record() const {
+  std::string folder;
+  {
+    std::lock_guard lock(request_->mutex);
+    folder = folder_;
+  }
+  if (folder.empty()) return;
+  auto done = std::make_shared<std::atomic<bool>>(false);
+  std::thread([done, path = fmt::format("{}/flight-{:04}.jsonl", folder, rank_)] {
+    try {
+      write_file(path, flight::dump());
+    } catch (const Error&) {  // the folder is gone or full: the job's cause of death is said already
+    }
+    *done = true;
+  }).detach();
+  for (const double deadline = now() + 1; !*done && now() < deadline;)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+}
+
+void Watch::obey(int status, const std::string& cause, bool print) {
+  keep_record();
+  if (print) std::cerr << fmt::format("saddle: {}\n", cause) << std::flush;
+  std::_Exit(status);
+}
+
+}  // namespace saddle

@@ -1,0 +1,75 @@
+// The watchdog of a job: one thread a rank, in touch with rank 0's over a TCP connection of its own, apart
+// from MPI and NCCL. It ends all ranks, naming the first cause, when one dies, fails, hangs or is cut off;
+// neither OpenMPI nor NCCL notices a stopped process.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dist/flight.h"
+
+namespace saddle {
+
+// What rank 0 knows of one rank.
+struct Watched {
+  std::string name;    // "rank 3 (host)"
+  flight::Sign sign;   // the last
+  double silence = 0;  // seconds since then
+};
+// The verdict on what the ranks last said, empty while nothing is wrong: who is silent for `timeout` seconds,
+// or holds up the others beyond its own limit, and where. By the record of collectives, the rank that entered
+// the fewest is the one for which the others wait.
+std::string judge(const std::vector<Watched>& ranks, double timeout);
+
+class Watch {
+ public:
+  using Exchange = std::function<std::vector<std::string>(const std::string& mine)>;  // text of all ranks
+  // Collective, through `exchange`. Exit::io if a rank cannot reach rank 0 by TCP.
+  Watch(int rank, int size, std::string host, const Exchange& exchange);
+  // After a barrier: no rank may be in need of another any more.
+  ~Watch();
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  void timeout(double seconds) { timeout_ = seconds; }
+  // Where each rank leaves its flight record, flight-RANK.jsonl, when the job fails.
+  void records(const std::string& folder);
+  // An address of rank 0 by which this rank reaches it.
+  const std::string& address() const { return address_; }
+  // Ends the job: all ranks leave with `status`, and the last line printed is `cause` and where it was.
+  [[noreturn]] void fail(int status, const std::string& cause);
+
+ private:
+  struct Peer;
+  struct Request;
+  std::string name(int rank) const;
+  void listen(const Exchange& exchange);
+  void hub();
+  void spoke();
+  void accept();
+  void hear(int rank);
+  void forgive_suspension();
+  void last_words() const;
+  void keep_record() const;
+  [[noreturn]] void conclude(int status, const std::string& cause);
+  [[noreturn]] void obey(int status, const std::string& cause, bool print);
+  bool asked(int& status, std::string& cause);
+  double period() const;
+
+  const int rank_, size_;
+  std::vector<std::string> hosts_;
+  std::string token_, address_, folder_;
+  std::atomic<double> timeout_{60};
+  std::vector<std::unique_ptr<Peer>> peers_;  // on rank 0, by rank; elsewhere only rank 0's
+  int listener_ = -1;
+  double looked_ = 0, terminated_since_ = 0;  // of `now`
+  std::unique_ptr<Request> request_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace saddle
