@@ -17,7 +17,7 @@ class Adam final : public Optimizer {
         square_(torch::zeros_like(weights)),
         steps_(torch::zeros({}, weights.options().dtype(torch::kFloat))) {}
 
-  void step(torch::Tensor& weights, torch::Tensor& gradients, const Rescale& rescale) override {
+  void step(torch::Tensor& weights, const torch::Tensor& gradients, const Rescale& rescale) override {
     steps_.add_(1);
     if (rescale.skip.defined()) steps_.sub_(rescale.skip.squeeze());
     at::_fused_adam_({weights}, {gradients}, {mean_}, {square_}, {}, {steps_}, options_.lr, options_.beta1,
@@ -42,7 +42,7 @@ class RmsProp final : public Optimizer {
   RmsProp(const RmsPropOptions& options, const torch::Tensor& weights)
       : options_(options), square_(torch::zeros_like(weights)) {}
 
-  void step(torch::Tensor& weights, torch::Tensor& gradients, const Rescale& rescale) override {
+  void step(torch::Tensor& weights, const torch::Tensor& gradients, const Rescale& rescale) override {
     if (rescale.divisor.defined()) gradients.div_(rescale.divisor);
     if (!rescale.skip.defined()) return update(weights, square_, gradients);
     torch::Tensor new_weights = weights.clone(), new_square = square_.clone();

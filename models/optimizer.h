@@ -13,7 +13,7 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
   // Both [P]; the gradients may be overwritten.
-  virtual void step(torch::Tensor& weights, torch::Tensor& gradients, const Rescale& rescale = {}) = 0;
+  virtual void step(torch::Tensor& weights, const torch::Tensor& gradients, const Rescale& rescale = {}) = 0;
   virtual void visit(StateVisitor& visitor) = 0;
 };
 

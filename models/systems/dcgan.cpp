@@ -11,7 +11,7 @@ struct Options : AdamGameOptions {
 };
 
 void describe(OptionTable& table, Options& options) {
-  saddle::describe(table, static_cast<AdamGameOptions&>(options), {"none", "batch", "instance"});
+  saddle::describe(table, static_cast<AdamGameOptions&>(options), {"none", "batch", "instance", "spectral"});
   std::vector<std::string> names;
   for (const AdversarialLoss& loss : adversarial_losses()) names.push_back(loss.name);
   table.add("loss", options.loss, "pair of losses", names);

@@ -72,6 +72,32 @@ TEST(Comm, AFailureOnOneRankIsThrownOnAll) {
   }
 }
 
+TEST(Comm, RanksThatComeToDifferentCollectivesGetAnError) {
+  const Comm comm = test::world().comm("cpu");
+  if (comm.size() == 1) return;  // nobody to differ from
+  const bool odd = comm.rank() == 1;
+  try {
+    comm.all_reduce(torch::zeros({odd ? 5 : 4}), Reduce::sum, odd ? "D bucket 0" : "G bucket 0");
+    FAIL() << "nothing was thrown";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("rank 0: ALLREDUCE G bucket 0"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("rank 1: ALLREDUCE D bucket 0"), std::string::npos) << e.what();
+    EXPECT_TRUE(e.everywhere);
+  }
+  torch::Tensor x = torch::ones({3});
+  comm.all_reduce(x);  // and go on if they like
+  EXPECT_TRUE(x.eq(comm.size()).all().item<bool>());
+}
+
+TEST(Comm, SumsInHalfPrecision) {
+  const Comm comm = test::world().comm("cpu");
+  for (const auto type : {torch::kHalf, torch::kBFloat16}) {
+    torch::Tensor x = torch::full({1001}, comm.rank() + 0.5, type);
+    comm.all_reduce(x);
+    EXPECT_TRUE(x.eq(comm.size() * comm.size() / 2.0).all().item<bool>());
+  }
+}
+
 TEST(Comm, KnowsItsPlaceOnTheHost) {
   const Comm comm = test::world().comm("cpu");
   EXPECT_EQ(comm.local_size(), comm.size());

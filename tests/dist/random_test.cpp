@@ -51,5 +51,19 @@ TEST(Random, EveryDtypeSeesOneSequence) {
   EXPECT_TRUE(torch::equal(fine.to(torch::kFloat), normal({3, "d"}, {0, 4}, {8}, torch::kFloat)));
 }
 
+TEST(Share, CoversTheTotalInOrderWithSizesThatDifferByOneAtMost) {
+  for (const int64_t total : {0, 1, 3, 8, 21})
+    for (const int size : {1, 2, 4, 5}) {
+      int64_t next = 0;
+      for (int rank = 0; rank < size; ++rank) {
+        const Range range = share(total, rank, size);
+        EXPECT_EQ(range.first, next);
+        EXPECT_TRUE(range.count == total / size || range.count == total / size + 1);
+        next += range.count;
+      }
+      EXPECT_EQ(next, total);
+    }
+}
+
 }  // namespace
 }  // namespace saddle

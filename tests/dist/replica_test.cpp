@@ -113,6 +113,100 @@ TEST(Replica, AnInnerDerivativeIsReducedOnceWithTheWhole) {
   EXPECT_TRUE(replica.gradients().eq(expected).all().item<bool>());
 }
 
+TEST(Replica, ASecondBackwardPassAfterArmIsAnError) {
+  const Comm comm = test::world().comm("cpu");
+  auto named = parameters(2, 4);
+  Replica replica(comm, named);
+  replica.zero_grad();
+  replica.arm();
+  (named[0].second + named[1].second).sum().backward();
+  try {
+    named[1].second.sum().backward();
+    FAIL() << "the second gradient would have been lost";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("'p1' got gradients of two backward passes"), std::string::npos)
+        << e.what();
+  }
+  replica.finish();
+}
+
+TEST(Replica, ABackwardPassThatReachesNothingIsAnError) {
+  auto named = parameters(2, 4);
+  Replica replica(test::world().comm("cpu"), named);
+  replica.arm();
+  EXPECT_THROW(replica.finish(), Error);
+  EXPECT_THROW(replica.finish(), Error) << "without arm";
+}
+
+TEST(Replica, NamesWhatABackwardPassDidNotReach) {
+  auto named = parameters(3, 4);
+  Replica replica(test::world().comm("cpu"), named);
+  replica.arm();
+  (named[0].second + named[2].second).sum().backward();
+  replica.finish();
+  EXPECT_EQ(replica.unreached(), std::vector<std::string>{"p1"});
+}
+
+TEST(Replica, LaunchesBucketsAsRankZeroSawThemFill) {
+  const Comm comm = test::world().comm("cpu");
+  Replica::Named named;
+  for (const int64_t size : {1, 2, 3})
+    named.emplace_back("p" + std::to_string(size), torch::ones({size}).set_requires_grad(true));
+  Replica replica(comm, named, {.first_bytes = 1, .bytes = 1});
+  EXPECT_EQ(replica.bucket_bytes(), (std::vector<int64_t>{12, 8, 4}));
+  for (int step = 0; step < 2; ++step) {
+    replica.zero_grad();
+    // Rank 0's gradients arrive as 2, 3, 1; another rank's otherwise.
+    torch::Tensor x = torch::ones({});
+    const std::vector<int> order = comm.rank() == 0 ? std::vector{0, 2, 1} : std::vector{1, 0, 2};
+    for (const int i : order) x = x + named[i].second.sum() * x.detach() * 0 + named[i].second.sum();
+    replica.arm();
+    x.backward();
+    replica.finish();
+    EXPECT_TRUE(replica.gradients().eq(comm.size()).all().item<bool>()) << "step " << step;
+  }
+  if (comm.size() > 1) {
+    EXPECT_EQ(replica.bucket_bytes(), (std::vector<int64_t>{8, 12, 4}));
+  }
+}
+
+TEST(Replica, BucketsGrowWithTheNet) {
+  const Comm comm = test::world().comm("cpu");
+  auto named = parameters(32, 1 << 18);  // of 1 MiB each
+  Replica replica(comm, named);
+  EXPECT_EQ(replica.bucket_bytes(), (std::vector<int64_t>{1 << 20, 4 << 20, 4 << 20, 4 << 20, 4 << 20,
+                                                          4 << 20, 4 << 20, 4 << 20, 3 << 20}));
+}
+
+TEST(Replica, GradientsMayTravelInHalfPrecision) {
+  const Comm comm = test::world().comm("cpu");
+  for (const auto wire : {torch::kBFloat16, torch::kHalf}) {
+    auto named = parameters(2, 8);
+    Replica replica(comm, named, {.wire = wire});
+    replica.zero_grad();
+    replica.arm();
+    // 257 needs nine bits: bfloat16 rounds it to 256, float16 holds it.
+    ((named[0].second + named[1].second) * 257).sum().backward();
+    replica.finish();
+    const double each = comm.size() > 1 && wire == torch::kBFloat16 ? 256 : 257;
+    EXPECT_TRUE(replica.gradients().eq(each * comm.size()).all().item<bool>()) << c10::toString(wire);
+  }
+}
+
+TEST(Replica, KeepsChannelsLastParametersAsTheyLieInMemory) {
+  const Comm comm = test::world().comm("cpu");
+  const torch::Tensor image = torch::arange(24, torch::kFloat).view({1, 2, 3, 4}), values = image.clone();
+  Replica::Named named{{"w", image.contiguous(at::MemoryFormat::ChannelsLast).set_requires_grad(true)}};
+  Replica replica(comm, named);
+  EXPECT_TRUE(named[0].second.is_contiguous(at::MemoryFormat::ChannelsLast));
+  EXPECT_TRUE(named[0].second.equal(values));
+  replica.zero_grad();
+  replica.arm();
+  (named[0].second * values).sum().backward();
+  replica.finish();
+  EXPECT_TRUE(named[0].second.grad().equal(values * comm.size()));
+}
+
 TEST(Replica, RefusesMixedDtypesRepeatsAndNothing) {
   const Comm comm = test::world().comm("cpu");
   const torch::Tensor p = torch::ones({2}).set_requires_grad(true);

@@ -265,15 +265,24 @@ TEST(MinibatchDiscrimination, CountsTheSamplesThatAreAlike) {
 
 // ---- in the convolutional discriminator ----
 
-TEST(ConvDiscriminator, WithSpectralNormAndMinibatchStdIsThatOfOneRank) {
-  const test::Build build = [](Maker& make) -> test::Block {
+test::Build discriminator(const NetOptions& options) {
+  return [=](Maker& make) -> test::Block {
     const NetShape shape{
         .field = {
             .name = "image", .shape = {1, 16, 16}, .dtype = torch::kByte, .classes = 0, .class_names = {}}};
-    const auto net = conv_discriminator(make, shape, {.width = 4, .norm = "spectral", .minibatch_std = 4});
+    const auto net = conv_discriminator(make, shape, options);
     return {net, [=](const Tensor& x) { return net->forward(x, {}); }};
   };
-  test::expect_like_one_rank(build, test::even(test::world().size()), {1, 16, 16});
+}
+
+TEST(ConvDiscriminator, WithSpectralNormAndMinibatchStdIsThatOfOneRank) {
+  test::expect_like_one_rank(discriminator({.width = 4, .norm = "spectral", .minibatch_std = 4}),
+                             test::even(test::world().size()), {1, 16, 16});
+}
+
+TEST(ConvDiscriminator, WithBatchNormIsThatOfOneRank) {
+  for (const auto& rows : {test::even(test::world().size()), test::uneven(test::world().size())})
+    test::expect_like_one_rank(discriminator({.width = 4, .norm = "batch"}), rows, {1, 16, 16});
 }
 
 }  // namespace

@@ -39,5 +39,41 @@ TEST(RmsProp, FollowsPyTorchsRecurrence) {
   }
 }
 
+template <class Options>
+void expect_rescaled(const Options& options) {
+  const auto flag = [](double x) { return torch::full({1}, x, torch::kFloat); };
+  torch::Tensor w = torch::full({3}, 1.0, torch::kFloat), plain = w.clone();
+  const auto scaled = make_optimizer(options, w), reference = make_optimizer(options, plain);
+  const auto bad = torch::full({3}, std::numeric_limits<float>::infinity());
+  for (const double g : kGradients) {
+    const torch::Tensor before = w.clone();
+    scaled->step(w, bad.clone(), {.divisor = flag(8), .skip = flag(1)});
+    EXPECT_TRUE(w.equal(before)) << "a skipped step moved the weights";
+    scaled->step(w, torch::full({3}, 8 * g, torch::kFloat), {.divisor = flag(8), .skip = flag(0)});
+    reference->step(plain, torch::full({3}, g, torch::kFloat));
+    EXPECT_TRUE(w.equal(plain)) << "skipped steps left a trace, or the divisor did not divide";
+  }
+}
+
+TEST(Adam, DividesAndSkipsOnTheDevice) {
+  expect_rescaled(AdamOptions{.lr = 0.1});
+}
+
+TEST(RmsProp, DividesAndSkipsOnTheDevice) {
+  expect_rescaled(RmsPropOptions{.lr = 0.1});
+}
+
+TEST(LossScale, DoublesAfterTwoThousandGoodStepsAndHalvesAfterABadOne) {
+  LossScale scale(torch::kCPU);
+  const torch::Tensor good = torch::zeros({1}), bad = torch::ones({1});
+  EXPECT_EQ(scale.value().item<float>(), 65536);
+  scale.update(bad);
+  EXPECT_EQ(scale.value().item<float>(), 32768);
+  for (int i = 0; i < 1999; ++i) scale.update(good);
+  EXPECT_EQ(scale.value().item<float>(), 32768);
+  scale.update(good);
+  EXPECT_EQ(scale.value().item<float>(), 65536);
+}
+
 }  // namespace
 }  // namespace saddle

@@ -21,14 +21,14 @@ struct Block {
 };
 using Build = std::function<Block(Maker&)>;
 
-// Rows by rank. `uneven`: 1, 2, 3 ... and none on the last of several; `even` shares 8 rows.
+// Rows by rank. `even` shares 8 rows; `uneven` leaves none to the last of more than two ranks.
 inline std::vector<int64_t> even(int ranks) {
   return std::vector<int64_t>(ranks, 8 / ranks);
 }
 inline std::vector<int64_t> uneven(int ranks) {
   std::vector<int64_t> rows(ranks);
   std::iota(rows.begin(), rows.end(), 1);
-  if (ranks > 1) rows.back() = 0;
+  if (ranks > 2) rows.back() = 0;
   rows[0] += 2;
   return rows;
 }
@@ -45,15 +45,20 @@ struct Observed {
   Named of_rows, of_all;
 };
 
-inline void take_gradients(Observed& seen, const std::string& of, const Block& block, torch::Tensor& x,
+// What backward passes left in `leaf`, and no more. A convolution of 0 rows leaves nothing.
+inline torch::Tensor take_gradient(torch::Tensor leaf) {
+  const torch::Tensor gradient = leaf.grad().defined() ? leaf.grad().clone() : torch::zeros_like(leaf);
+  leaf.mutable_grad() = torch::Tensor();
+  return gradient;
+}
+
+inline void take_gradients(Observed& seen, const std::string& of, const Block& block, const torch::Tensor& x,
                            const Comm& comm) {
-  seen.of_rows.emplace_back("d " + of + " / d x", x.grad().clone());
-  x.mutable_grad() = torch::Tensor();
-  for (auto& [name, p] : block.module->parameters()) {
-    torch::Tensor gradient = p.grad().defined() ? p.grad().clone() : torch::zeros_like(p);
+  seen.of_rows.emplace_back("d " + of + " / d x", take_gradient(x));
+  for (const auto& [name, p] : block.module->parameters()) {
+    const torch::Tensor gradient = take_gradient(p);
     comm.all_reduce(gradient);
     seen.of_all.emplace_back("d " + of + " / d " + name, gradient);
-    torch::Tensor(p).mutable_grad() = torch::Tensor();
   }
 }
 
@@ -61,7 +66,7 @@ inline Observed observe(const Build& build, const Comm& comm, Range rows, at::In
   Maker make(comm, 1);
   const Block block = build(make);
   block.module->to(torch::kCPU, torch::kDouble);
-  torch::Tensor x = (normal({1, "x"}, rows, shape, torch::kDouble) * 1.5 + 2).set_requires_grad(true);
+  const torch::Tensor x = (normal({1, "x"}, rows, shape, torch::kDouble) * 1.5 + 2).set_requires_grad(true);
   const auto loss = [&] {
     const torch::Tensor y = block.forward(x);
     return std::pair{y,

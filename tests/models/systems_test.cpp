@@ -6,6 +6,7 @@
 
 #include "dist/error.h"
 #include "launch/trainer.h"
+#include "tests/support/images.h"
 #include "tests/support/world.h"
 
 namespace saddle {
@@ -13,21 +14,10 @@ namespace {
 
 constexpr int64_t kBatch = 8, kSamples = 50;  // the batch crosses an epoch's end in the runs below
 
-std::shared_ptr<Dataset> images() {
-  const Field image{
-      .name = "image", .shape = {1, 16, 16}, .dtype = torch::kByte, .classes = 0, .class_names = {}};
-  const Field label{.name = "label", .shape = {}, .dtype = torch::kLong, .classes = 3, .class_names = {}};
-  const Stream stream(5, "images");
-  return in_memory(
-      {{image, label}},
-      {{"image", (uniform(stream, {0, kSamples}, {1, 16, 16}, torch::kFloat) * 255).to(torch::kByte)},
-       {"label", integers(stream, {0, kSamples}, 3)}});
-}
-
 class Systems : public testing::TestWithParam<std::string> {
  protected:
   Comm comm_ = test::world().comm("cpu");
-  std::shared_ptr<Dataset> data_ = images();
+  std::shared_ptr<Dataset> data_ = test::images(kSamples);
 
   // Small nets in float64, the system's own losses and optimizers.
   std::unique_ptr<saddle::Run> run(const std::string& precision = "float64",
@@ -212,7 +202,7 @@ INSTANTIATE_TEST_SUITE_P(Registry, Systems, testing::ValuesIn(names()), [](const
 TEST(Trainer, ABatchThatDoesNotDivideIntoItsPartsIsRefused) {
   saddle::Run run;
   run.resolve("system = \"gan\"", "test", {"batch=7", "accumulate=2"});
-  EXPECT_THROW(Trainer(run, test::world().comm("cpu"), images()), Error);
+  EXPECT_THROW(Trainer(run, test::world().comm("cpu"), test::images(kSamples)), Error);
 }
 
 }  // namespace

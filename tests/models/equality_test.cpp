@@ -1,0 +1,62 @@
+// Fifty steps of every system in float64 on all ranks of the world against one rank, with the batch whole and
+// in four parts. Prints the largest difference of any weight, moment or buffer.
+#include <gtest/gtest.h>
+
+#include <iostream>
+
+#include "dist/error.h"
+#include "launch/trainer.h"
+#include "tests/support/images.h"
+#include "tests/support/world.h"
+
+namespace saddle {
+namespace {
+
+constexpr int kSteps = 50;
+
+struct Case {
+  std::string system;
+  std::vector<std::string> sets;
+  std::string about;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const SystemEntry& entry : systems()) all.push_back({entry.name, {}, ""});
+  all.push_back({"wgan-gp", {"penalty_every=4"}, "lazy penalty"});
+  all.push_back({"dragan", {"g.norm=batch"}, "batch norm in G"});
+  return all;
+}
+
+double largest_difference(const State& a, const State& b) {
+  double largest = 0;
+  for (const auto& [name, tensor] : a.tensors)
+    if (tensor.numel() > 0)
+      largest = std::max(largest, (tensor - b.tensors.at(name)).abs().max().item<double>());
+  return largest;
+}
+
+TEST(Equality, FiftyStepsOnAllRanksAreThoseOfOne) {
+  const Comm comm = test::world().comm("cpu");
+  const auto data = test::images(100);
+  for (const Case& c : cases())
+    for (const std::string parts : {"1", "4"}) {
+      std::vector<std::string> sets{"batch=16", "precision=float64",  "seed=3", "g.width=4", "d.width=4",
+                                    "latent=6", "accumulate=" + parts};
+      sets.insert(sets.end(), c.sets.begin(), c.sets.end());
+      saddle::Run run;
+      run.resolve("system = \"" + c.system + "\"", "test", sets);
+      Trainer together(run, comm, data), alone(run, World::alone(), data);
+      for (int i = 0; i < kSteps; ++i) together.step();
+      for (int i = 0; i < kSteps; ++i) alone.step();
+      const auto state = [](Trainer& trainer) { return collect([&](StateVisitor& v) { trainer.visit(v); }); };
+      const double difference = largest_difference(state(together), state(alone));
+      EXPECT_LE(difference, 1e-12) << c.system << " " << c.about << ", accumulate " << parts;
+      if (comm.rank() == 0)
+        std::cout << fmt::format("  {:<8} {:<16} accumulate {}: {:.1e}\n", c.system, c.about, parts,
+                                 difference);
+    }
+}
+
+}  // namespace
+}  // namespace saddle
