@@ -68,12 +68,11 @@ json judge_images(const Batch& samples, const Dataset& data, uint64_t seed) {
 int evaluate(World& world, const EvaluateFlags& flags) {
   const Comm comm = world.comm("cpu");
   const auto loaded = load_run(flags.run, comm);
+  const Drawing drawing{.count = flags.count, .seed = flags.seed};
+  const Batch samples = draw_samples(*loaded->system, drawing, comm);
   comm.together([&] {
-    require(comm.size() == 1, Exit::usage,
-            "saddle evaluate runs on one rank, found {}: start it without mpirun", comm.size());
+    if (comm.rank() != 0) return;
     const auto data = loaded->data();
-    const Drawing drawing{.count = flags.count, .seed = flags.seed};
-    const Batch samples = draw_samples(*loaded->system, drawing);
     const json& source = data->provenance();
     json result = {{"run", flags.run}, {"step", loaded->step}, {"samples", flags.count}};
     if (source.contains("mixture"))
@@ -95,9 +94,10 @@ int evaluate(World& world, const EvaluateFlags& flags) {
 
 void add_evaluate(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<EvaluateFlags>();
-  CLI::App* sub = app.add_subcommand(
-      "evaluate",
-      "Measure a run: mode coverage of mixtures, agreement with a classifier for labelled images");
+  CLI::App* sub = app.add_subcommand("evaluate",
+                                     "Measure a run: mode coverage of mixtures, agreement with a classifier "
+                                     "for labelled images; under mpirun "
+                                     "or srun each rank draws its share of the samples");
   sub->add_option("run", flags->run, "Run folder; the result is printed and kept in RUN/evaluation.json")
       ->required();
   sub->add_option("--n", flags->count, "Samples to judge")

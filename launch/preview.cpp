@@ -6,6 +6,7 @@
 
 #include "data/loader.h"
 #include "data/picture.h"
+#include "dist/differentiable.h"
 #include "dist/error.h"
 
 namespace saddle {
@@ -28,26 +29,39 @@ torch::Tensor plane_of(const torch::Tensor& real) {
   return vectors.narrow(1, real.size(1) - 2, 2);  // ascending
 }
 
-}  // namespace
-
-Batch draw_samples(System& system, const Drawing& drawing) {
+// Those of the drawing's samples that `part` names; at least one piece, for the shapes, also of none.
+Batch draw_part(System& system, const Drawing& drawing, Range part) {
   require(drawing.label < system.classes, Exit::usage, "--label {}: this system has {}", drawing.label,
           system.classes == 0 ? "no labels" : fmt::format("labels 0 to {}", system.classes - 1));
   std::vector<std::pair<std::string, std::vector<torch::Tensor>>> pieces;
-  for (int64_t first = 0; first < drawing.count; first += kPiece) {
-    const Range range{first, std::min(kPiece, drawing.count - first)};
+  const int64_t end = part.first + part.count;
+  for (int64_t first = part.first; first < end || pieces.empty(); first += kPiece) {
+    const Range range{first, std::min(kPiece, end - first)};
     Sampling sampling(
         {drawing.seed, "sample", 0, range, system.context().comm.device(), system.context().dtype},
         labels_for(system, drawing, range), drawing.raw);
     size_t i = 0;
     for (const auto& [name, tensor] : system.draw(sampling)) {
-      if (first == 0) pieces.emplace_back(name, std::vector<torch::Tensor>());
+      if (first == part.first) pieces.emplace_back(name, std::vector<torch::Tensor>());
       pieces[i++].second.push_back(tensor.cpu());
     }
   }
   Batch samples;
   for (const auto& [name, parts] : pieces) samples.set(name, torch::cat(parts));
   return samples;
+}
+
+}  // namespace
+
+Batch draw_samples(System& system, const Drawing& drawing) {
+  return draw_part(system, drawing, {0, drawing.count});
+}
+
+Batch draw_samples(System& system, const Drawing& drawing, const Comm& host) {
+  Batch mine, all;
+  host.together([&] { mine = draw_part(system, drawing, share(drawing.count, host.rank(), host.size())); });
+  for (const auto& [name, tensor] : mine) all.set(name, rows_of_all_ranks(tensor, host, "samples"));
+  return all;
 }
 
 torch::Tensor real_samples(const Dataset& data, const std::string& field, int64_t first, int64_t count,

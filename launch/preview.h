@@ -15,6 +15,8 @@ struct Drawing {
 
 // `count` samples, drawn in pieces.
 Batch draw_samples(System& system, const Drawing& drawing);
+// Collective over host ranks. The same samples, each rank drawing its share, which need not be equal.
+Batch draw_samples(System& system, const Drawing& drawing, const Comm& host);
 
 // uint8 [3 or 1, H, W]. Images: a grid, conditional ones a column a class. Vectors: real points grey,
 // generated ones in colour; of more than two dimensions the data's two principal ones. `data` may be null for

@@ -153,7 +153,7 @@ TEST_F(Cli, BadUsageIsOneErrorOnTwoRanksToo) {
                  "/proc/nowhere");
     expect_error(saddle("sample " + dir_ + "nothing", ranks), 64, "holds no run");
   }
-  expect_error(saddle(train("x", "--set batch=15"), 2), 64, "does not divide");
+  expect_error(saddle(train("x", "--set batch=15 --set accumulate=2"), 2), 64, "does not divide");
 }
 
 TEST_F(Cli, DamagedShardsAreNamed) {
@@ -181,6 +181,28 @@ TEST_F(Cli, AFolderWithARunNeedsResumeAndTheSameOptions) {
   expect_ok(saddle("pack ring8 --samples 2000 --seed 2 --out " + dir_ + "other"));
   expect_error(saddle(fmt::format("train --data {}other --out {}run --steps 20 --resume", dir_, dir_), 2), 64,
                "another data set");
+}
+
+TEST_F(Cli, EvaluationDoesNotDependOnTheNumberOfRanks) {
+  expect_ok(
+      saddle("train gan-ns --data " + dir_ + "ring --out " + dir_ + "run --steps 5 --set sample.every=0"));
+  const Result alone = saddle("evaluate " + dir_ + "run --n 101");
+  expect_ok(alone);
+  for (const int ranks : {2, 4}) {  // of which none divides 101
+    const Result together = saddle("evaluate " + dir_ + "run --n 101 2>/dev/null", ranks);
+    EXPECT_EQ(together.output, alone.output);
+  }
+}
+
+TEST_F(Cli, ATraceHoldsAllRanks) {
+  expect_ok(saddle("train gan-ns --data " + dir_ + "ring --out " + dir_ +
+                       "run --steps 6 --set sample.every=0 --trace steps=2:4",
+                   2));
+  const std::string trace = read_file(dir_ + "run/trace.json");
+  for (const char* part : {"rank 0", "rank 1", "D forward", "D backward", "d bucket 0", "read batch"})
+    EXPECT_THAT(trace, HasSubstr(part));
+  expect_error(saddle("train gan-ns --data " + dir_ + "ring --out " + dir_ + "other --trace 3"), 64,
+               "--trace expects steps=FROM:UNTIL");
 }
 
 }  // namespace
