@@ -91,11 +91,10 @@ Tensor rows_of_all_ranks(const Tensor& tensor, const std::vector<int64_t>& rows_
 }
 
 std::vector<int64_t> rows_by_rank(int64_t mine, const Comm& comm) {
-  if (comm.size() == 1) return {mine};
-  const Tensor all = comm.all_gather(torch::full({1}, mine, torch::dtype(torch::kLong).device(comm.device())),
-                                     "rows_by_rank")
-                         .to(torch::kCPU);
-  return {all.data_ptr<int64_t>(), all.data_ptr<int64_t>() + comm.size()};
+  std::vector<int64_t> rows;
+  for (const std::string& text : comm.all_gather_text(std::to_string(mine), "rows_by_rank"))
+    rows.push_back(std::stoll(text));
+  return rows;
 }
 
 int64_t first_row(const std::vector<int64_t>& rows_by_rank, const Comm& comm) {

@@ -32,10 +32,10 @@ torch::Tensor sum_over_ranks(const torch::Tensor& tensor, const Comm& comm,
 // may not. Its derivative is the sum over ranks of the gradients of this rank's rows.
 torch::Tensor rows_of_all_ranks(const torch::Tensor& tensor, const Comm& comm,
                                 const std::string& name = "rows_of_all_ranks");
-// The same where the n_r are known: saves a collective and a wait for the device.
+// The same where the n_r are known: saves a collective.
 torch::Tensor rows_of_all_ranks(const torch::Tensor& tensor, const std::vector<int64_t>& rows_by_rank,
                                 const Comm& comm, const std::string& name = "rows_of_all_ranks");
-// Collective, on the host. How many each rank has.
+// Collective, on the host: waits for no device. How many each rank has.
 std::vector<int64_t> rows_by_rank(int64_t mine, const Comm& comm);
 int64_t first_row(const std::vector<int64_t>& rows_by_rank, const Comm& comm);  // of this rank in the whole
 

@@ -35,6 +35,9 @@ void describe(OptionTable& table, GameOptions& options, const std::vector<std::s
   describe(table, "g", options.g,
            d_norms.empty() ? d_norms : std::vector<std::string>{"none", "batch", "instance"});
   describe(table, "d", options.d, d_norms);
+  if (!d_norms.empty())
+    table.add("d.minibatch_std", options.d.minibatch_std,
+              "samples in a group whose deviation a convolutional d sees; 0: none", {0, 65536});
 }
 
 void describe(OptionTable& table, AdamGameOptions& options, const std::vector<std::string>& d_norms) {

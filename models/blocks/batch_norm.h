@@ -10,7 +10,7 @@ namespace saddle {
 // Statistics and running averages are float32 for inputs below it. Running averages as PyTorch keeps them
 // (momentum 0.1, unbiased variance). Collective in training mode, and so are its derivatives
 // (dist/differentiable.h): the first is a fused kernel, one of which a derivative is asked is made of
-// differentiable operations, and has any.
+// differentiable operations, and has any. (On one rank PyTorch's own has two.)
 class BatchNorm final : public Module {
  public:
   // The scale starts as N(1, stddev), the shift as 0.

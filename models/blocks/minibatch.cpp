@@ -1,6 +1,8 @@
 #include "models/blocks/minibatch.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "dist/differentiable.h"
 #include "dist/error.h"
@@ -24,14 +26,16 @@ Groups split(const Tensor& rows, int64_t size, int64_t first) {
 }
 
 Groups groups_of(const Tensor& x, int64_t group, const Comm& comm) {
-  if (group > 0 && x.size(0) % group == 0) return split(x, group, 0);
   const std::vector<int64_t> counts = rows_by_rank(x.size(0), comm);
-  const Tensor all = rows_of_all_ranks(x, counts, comm, "minibatch");
-  const int64_t size = group > 0 ? group : std::max<int64_t>(all.size(0), 1), first = first_row(counts, comm);
+  const int64_t total = std::accumulate(counts.begin(), counts.end(), int64_t{0});
+  const int64_t size = group > 0 ? group : std::max<int64_t>(total, 1), first = first_row(counts, comm);
   require(
-      all.size(0) % size == 0, Exit::usage,
+      total % size == 0, Exit::usage,
       "a global batch of {} does not divide into groups of {}: choose a divisor, or 0 for the whole batch",
-      all.size(0), size);
+      total, size);
+  if (std::all_of(counts.begin(), counts.end(), [&](int64_t count) { return count % size == 0; }))
+    return split(x, size, 0);
+  const Tensor all = rows_of_all_ranks(x, counts, comm, "minibatch");
   const int64_t begin = first / size * size, end = (first + x.size(0) + size - 1) / size * size;
   return split(all.narrow(0, begin, end - begin), size, first - begin);
 }

@@ -2,9 +2,9 @@
 // without variety is found out. Samples are compared within groups of the *global* batch: sample i, counted
 // over all ranks, is in group i / group. The result does not depend on the number of ranks.
 //
-// Both are collective, with their derivatives (dist/differentiable.h), unless every rank's samples make whole
-// groups: then no rank communicates. So counts may differ among ranks only if all are multiples of the group,
-// or none is, or the group is the whole batch. Exit::usage if the global batch does not divide into groups.
+// Both are collective: the ranks tell each other how many samples they have, any number, on the host. The
+// samples themselves travel only where a group has some of two ranks, and then derivatives are collective too
+// (dist/differentiable.h). Exit::usage if the global batch does not divide into groups.
 #pragma once
 
 #include "models/module.h"

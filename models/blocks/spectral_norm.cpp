@@ -27,7 +27,7 @@ torch::Tensor SpectralNorm::sigma(const torch::Tensor& matrix) {
       left = unit(matrix.mv(right));
     }
     if (steps == 0) right = unit(matrix.t().mv(left));
-    u.copy_(left);
+    if (steps > 0) u.copy_(left);
   }
   return left.dot(matrix.mv(right));
 }

@@ -16,10 +16,10 @@ namespace {
 
 using torch::Tensor;
 
-// The rows of each rank; the last rank of several has none.
+// The rows of each rank; the last of more than two has none.
 std::vector<int64_t> rows_of(int ranks) {
   std::vector<int64_t> rows;
-  for (int r = 0; r < ranks; ++r) rows.push_back(ranks > 1 && r + 1 == ranks ? 0 : r + 2);
+  for (int r = 0; r < ranks; ++r) rows.push_back(ranks > 2 && r + 1 == ranks ? 0 : r + 2);
   return rows;
 }
 

@@ -181,9 +181,19 @@ TEST(SpectralNorm, AStepInBetweenDoesNotDisturbAGraph) {
   Maker make(World::alone(), 1);
   Linear layer(make, 4, 3, {.spectral = true});
   const Tensor x = torch::ones({2, 4});
-  const Tensor first = layer.forward(x).square().sum();
-  layer.forward(x);
-  EXPECT_NO_THROW(first.backward());
+  for (const bool training : {true, false}) {
+    layer.train(training);
+    const Tensor first = layer.forward(x).square().sum();
+    layer.train(true);
+    layer.forward(x);
+    EXPECT_NO_THROW(first.backward());
+  }
+}
+
+TEST(SpectralNorm, KeepsOnlyStateThatMoves) {
+  Maker make(World::alone(), 1);
+  EXPECT_EQ(SpectralNorm(make, 2).buffers().size(), 1U);
+  EXPECT_EQ(SpectralNorm(make, 1).buffers().size(), 0U) << "u of one row is 1 for ever";
 }
 
 // ---- minibatch features ----
@@ -221,14 +231,17 @@ TEST_P(Minibatch, DiscriminationOnRanksIsThatOfOneRank) {
 INSTANTIATE_TEST_SUITE_P(Groups, Minibatch, testing::Values(0, 2, 4, 8));
 
 TEST(Minibatch, RanksMayHaveDifferentCounts) {
+  using Counts = std::vector<int64_t>;
   const int ranks = test::world().size();
-  const std::vector<int64_t> split = ranks == 1   ? std::vector<int64_t>{8}
-                                     : ranks == 2 ? std::vector<int64_t>{3, 5}
-                                                  : std::vector<int64_t>{1, 3, 3, 1};
-  test::expect_like_one_rank(behind<MinibatchStd>(4), split, {2, 4, 4});
-  test::expect_like_one_rank(behind<Flattened>(4), split, {2, 4, 4});
-  test::expect_like_one_rank(behind<MinibatchStd>(0), test::uneven(ranks), {2, 4, 4});
-  test::expect_like_one_rank(behind<Flattened>(0), test::uneven(ranks), {2, 4, 4});
+  // Some ranks have whole groups and some have not, some have none.
+  const auto splits = ranks == 1   ? std::vector<Counts>{{8}}
+                      : ranks == 2 ? std::vector<Counts>{{3, 5}, {8, 0}, {6, 2}}
+                                   : std::vector<Counts>{{1, 3, 3, 1}, {4, 1, 3, 0}, {0, 4, 0, 4}};
+  for (const Counts& split : splits)
+    for (const int64_t group : {0, 2, 4}) {
+      test::expect_like_one_rank(behind<MinibatchStd>(group), split, {2, 4, 4});
+      test::expect_like_one_rank(behind<Flattened>(group), split, {2, 4, 4});
+    }
 }
 
 TEST(Minibatch, GroupsThatDoNotDivideTheBatchAreRefused) {
