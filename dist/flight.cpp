@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <exception>
 #include <mutex>
 #include <nlohmann/json.hpp>
 
@@ -79,6 +80,7 @@ Doing::Doing(const std::string& what, double seconds) : Doing(what) {
 }
 
 Doing::~Doing() {
+  if (std::uncaught_exceptions() > 0) return;  // who reports the exception says where it came from
   change([&](Record& r) {
     r.doing = before_;
     r.limit = limit_before_;
@@ -136,7 +138,7 @@ Sign sign() {
 std::string Sign::text() const {
   std::string made = step >= 0 ? fmt::format("step {}, {}", step, doing) : doing;
   if (!waiting.empty()) made += ", waiting in " + waiting;
-  return made + fmt::format(" for {:.1f} s", idle);
+  return idle < 1 ? made : made + fmt::format(" for {:.0f} s", idle);
 }
 
 std::string dump() {

@@ -17,7 +17,8 @@ void touch();  // counts as progress
 // Seconds without any entry in this record after which this rank counts as hanging; 0: never.
 void limit(double seconds);
 
-// What the rank does until the end of the scope, such as "D backward"; a span of the trace too.
+// What the rank does until the end of the scope, such as "D backward"; a span of the trace too. An exception
+// on its way out leaves it standing, for its report.
 class Doing {
  public:
   explicit Doing(const std::string& what);
@@ -45,12 +46,12 @@ std::string collective();
 // What the other ranks hear of this one.
 struct Sign {
   int64_t step = -1;
-  std::string doing;
+  std::string doing = "start";
   uint64_t entered = 0;  // collectives
   std::string waiting;   // in which collective; empty while computing
   double idle = 0;       // seconds since the last entry
   double limit = 0;
-  std::string text() const;  // "step 12, D backward, waiting in D bucket 0 (#57) for 3.1 s"
+  std::string text() const;  // "step 12, D backward, waiting in D bucket 0 (#57) for 3 s"
 };
 Sign sign();
 

@@ -53,10 +53,16 @@ class Watch {
   void accept();
   void hear(int rank);
   void forgive_suspension();
+  void say(const std::string& line) const;
   void last_words() const;
   void keep_record() const;
+  std::string folder() const;
+  std::string records_hint() const;
+  std::string death(int rank, const Peer& peer) const;
   [[noreturn]] void conclude(int status, const std::string& cause);
-  [[noreturn]] void obey(int status, const std::string& cause, bool print);
+  [[noreturn]] void follow(int status, bool too_late);
+  [[noreturn]] void end_without_hub(int status, const std::string& cause);
+  [[noreturn]] void leave(int status) const;
   bool asked(int& status, std::string& cause);
   double period() const;
 
