@@ -92,8 +92,14 @@ void in_pieces(const at::Tensor& tensor, Piece piece) {
 
 namespace {
 
-// MPI spins while it waits; this leaves the core to others. A peer on another core comes within microseconds;
-// one that computes is worth sleeping for.
+// MPI's blocking calls spin without yielding: where cores are shared, a 1 MiB sum of two ranks took 12 ms
+// instead of 0.5. For what moves as soon as both sides run, giving way is enough.
+void yielding_wait(MPI_Request request) {
+  for (int done = 0; !done; std::this_thread::yield())
+    check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+}
+
+// For a peer that may still compute: it comes within microseconds, or is worth sleeping for.
 void quiet_wait(MPI_Request request) {
   for (int polls = 0, done = 0;; ++polls) {
     check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
@@ -140,6 +146,16 @@ void quiet_barrier(MPI_Comm comm) {
   check(MPI_Ibarrier(comm, &request), "MPI_Ibarrier");
   quiet_wait(request);
 }
+
+namespace {
+void broadcast_bytes(const at::Tensor& bytes, int root, MPI_Comm comm) {
+  in_pieces(bytes, [&](void* data, int count) {
+    MPI_Request request;
+    check(MPI_Ibcast(data, count, MPI_BYTE, root, comm, &request), "MPI_Ibcast");
+    yielding_wait(request);
+  });
+}
+}  // namespace
 
 class MpiBackend::Job final : public c10d::Work {
  public:
@@ -234,7 +250,10 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::allreduce(std::vector<at::Tensor>& te
                 op = mpi_op(options.reduceOp, only(tensors).scalar_type()),
                 average = options.reduceOp == c10d::ReduceOp::AVG] {
                  in_pieces(tensor, [&](void* data, int count) {
-                   check(MPI_Allreduce(MPI_IN_PLACE, data, count, type, op, comm_), "MPI_Allreduce");
+                   MPI_Request request;
+                   check(MPI_Iallreduce(MPI_IN_PLACE, data, count, type, op, comm_, &request),
+                         "MPI_Iallreduce");
+                   yielding_wait(request);
                  });
                  if (average) at::Tensor(tensor).div_(size_);
                });
@@ -261,9 +280,7 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::allgather(std::vector<std::vector<at:
     for (int root = 0; root < size_; ++root) {
       at::Tensor part = parts[root];
       if (root == rank_) part.copy_(input);
-      in_pieces(part.view(-1).view(at::kByte), [&](void* data, int count) {
-        check(MPI_Bcast(data, count, MPI_BYTE, root, comm_), "MPI_Bcast");
-      });
+      broadcast_bytes(part.view(-1).view(at::kByte), root, comm_);
     }
   });
 }

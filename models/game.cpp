@@ -1,5 +1,7 @@
 #include "models/game.h"
 
+#include <algorithm>
+
 #include "dist/error.h"
 
 namespace saddle {
@@ -35,7 +37,8 @@ void describe(OptionTable& table, GameOptions& options, const std::vector<std::s
   describe(table, "g", options.g,
            d_norms.empty() ? d_norms : std::vector<std::string>{"none", "batch", "instance"});
   describe(table, "d", options.d, d_norms);
-  if (!d_norms.empty())
+  // Like batch norm it ties samples together, which a penalty on each sample's gradient rules out.
+  if (std::find(d_norms.begin(), d_norms.end(), "batch") != d_norms.end())
     table.add("d.minibatch_std", options.d.minibatch_std,
               "samples in a group whose deviation a convolutional d sees; 0: none", {0, 65536});
 }

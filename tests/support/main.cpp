@@ -16,7 +16,8 @@ World* the_world = nullptr;
 class OtherRank : public testing::EmptyTestEventListener {
   void OnTestPartResult(const testing::TestPartResult& result) override {
     if (result.failed())
-      std::cerr << "[rank " << the_world->rank() << "] " << result.file_name() << ":" << result.line_number()
+      std::cerr << "[rank " << the_world->rank() << "] "
+                << (result.file_name() ? result.file_name() : "an exception") << ":" << result.line_number()
                 << ": " << result.message() << std::endl;
   }
 };
