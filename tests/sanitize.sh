@@ -8,7 +8,9 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS
 lists=$PWD/tests/support/sanitizers
 # Its deadlock detector aborts on the number of locks that OpenMPI holds at once: off.
 export TSAN_OPTIONS="suppressions=$lists/thread.txt ignore_noninstrumented_modules=1 halt_on_error=0 exitcode=66 detect_deadlocks=0"
-export ASAN_OPTIONS="detect_leaks=1 protect_shadow_gap=0 exitcode=66"
+# Whole stacks, and no plug-in of OpenMPI unloaded: else a leak of its own cannot be told from one of ours.
+export ASAN_OPTIONS="detect_leaks=1 protect_shadow_gap=0 exitcode=66 fast_unwind_on_malloc=0"
+export OMPI_MCA_mca_base_component_disable_dlclose=1 PMIX_MCA_mca_base_component_disable_dlclose=1
 export LSAN_OPTIONS="suppressions=$lists/leak.txt print_suppressions=0"
 export UBSAN_OPTIONS="print_stacktrace=1 halt_on_error=1"
 status=0
