@@ -13,12 +13,14 @@ void Stats::report(const std::string& name, const torch::Tensor& values, int64_t
   // A mean over nothing is NaN: it must not count, rather than count zero times.
   const torch::Tensor moments =
       weight == 0 ? torch::zeros({3}, x.options()) : torch::stack({count, x.sum(), x.dot(x)}).mul_(weight);
-  auto found =
+  slot(name, x.device()).add_(moments);
+}
+
+const torch::Tensor& Stats::slot(const std::string& name, torch::Device device) {
+  const auto found =
       std::find_if(sums_.begin(), sums_.end(), [&](const auto& entry) { return entry.first == name; });
-  if (found == sums_.end())
-    sums_.emplace_back(name, moments);
-  else
-    found->second.add_(moments);
+  if (found != sums_.end()) return found->second;
+  return sums_.emplace_back(name, torch::zeros({3}, torch::dtype(torch::kDouble).device(device))).second;
 }
 
 std::vector<Moments> Stats::tick(const Comm& comm) {
@@ -35,15 +37,16 @@ std::vector<Moments> Stats::tick(const Comm& comm) {
             names);
   if (rows.empty()) return {};
   torch::Tensor table = torch::stack(rows);
+  for (torch::Tensor& row : rows) row.zero_();
   comm.all_reduce(table);
   table = table.cpu();
   std::vector<Moments> moments;
   for (size_t i = 0; i < sums_.size(); ++i) {
     const double count = table[i][0].item<double>(), mean = table[i][1].item<double>() / count;
+    if (count == 0) continue;
     const double square = table[i][2].item<double>() / count;
     moments.push_back({sums_[i].first, mean, std::sqrt(std::max(0.0, square - mean * mean)), int64_t(count)});
   }
-  sums_.clear();
   return moments;
 }
 

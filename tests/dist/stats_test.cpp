@@ -24,6 +24,30 @@ TEST(Stats, MomentsAreOverAllElementsOfAllRanks) {
   EXPECT_TRUE(stats.tick(comm).empty());
 }
 
+TEST(Stats, ATickShowsOnlyWhatWasReportedSinceTheLast) {
+  const Comm comm = test::world().comm("cpu");
+  Stats stats;
+  stats.report("a", torch::ones({2}));
+  stats.report("b", torch::full({2}, std::nan("")));
+  EXPECT_EQ(stats.tick(comm).size(), 2U);
+  stats.report("b", torch::full({3}, 5.0));
+  const auto moments = stats.tick(comm);
+  ASSERT_EQ(moments.size(), 1U);
+  EXPECT_EQ(moments[0].name, "b");
+  EXPECT_EQ(moments[0].count, 3 * comm.size());
+  EXPECT_EQ(moments[0].mean, 5);
+}
+
+TEST(Stats, SamplesOfOneRankOnlyAreShownOnAll) {
+  const Comm comm = test::world().comm("cpu");
+  Stats stats;
+  stats.report("a", torch::full({}, comm.rank() == 0 ? 2.0 : std::nan("")), comm.rank() == 0 ? 3 : 0);
+  const auto moments = stats.tick(comm);
+  ASSERT_EQ(moments.size(), 1U);
+  EXPECT_EQ(moments[0].count, 3);
+  EXPECT_EQ(moments[0].mean, 2);
+}
+
 TEST(Stats, RanksThatReportOtherNamesAreAnError) {
   const Comm comm = test::world().comm("cpu");
   if (comm.size() == 1) return;  // nobody to differ from
