@@ -20,6 +20,9 @@ void describe(OptionTable& table, TrainOptions& o) {
             {"float32", "float64", "bfloat16", "float16"});
   table.add("tf32", o.tf32, "allow TensorFloat-32 in float32 products on CUDA");
   table.add("channels_last", o.channels_last, "memory format of images in convolutional nets");
+  table.add(
+      "cuda_graphs", o.cuda_graphs,
+      "capture each phase's step on CUDA; phases that cannot be captured run without, and the log says why");
   table.add("clip", o.clip, "largest L2 norm of a player's gradient; 0: any", {0, 1e12});
   table.add("nonfinite", o.nonfinite, "a step whose gradient is not finite: ends the run, or is skipped",
             {"stop", "skip"});

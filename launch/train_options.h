@@ -20,6 +20,7 @@ struct TrainOptions {
   std::string precision = "float32";
   bool tf32 = false;
   bool channels_last = false;
+  bool cuda_graphs = false;
   double clip = 0;
   std::string nonfinite = "stop";
   double bucket_mib = 0;

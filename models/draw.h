@@ -5,10 +5,30 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "dist/random.h"
 
 namespace saddle {
+
+// Calls of a Draw and the tensors they returned, so that the same calls can be made again with other numbers
+// in the same tensors: what a captured step reads must stay where it is.
+struct Tape {
+  struct Request {
+    enum class Kind { latent, uniform, labels } kind;
+    std::vector<int64_t> shape;  // of a sample
+    int64_t classes = 0;         // of labels
+    bool operator==(const Request&) const = default;
+  };
+  struct Entry {
+    Request request;
+    Range samples;
+    int64_t call;  // its number, from 0 at the tape's begin
+    torch::Tensor values;
+  };
+  std::vector<Entry> entries;
+  int64_t calls = 0;  // by which the counter had advanced at the tape's end
+};
 
 class Draw {
  public:
@@ -39,10 +59,22 @@ class Draw {
   }
   torch::Device device() const { return where_.device; }
 
+  // `work` draws as ever; the tape holds what it drew.
+  Tape record(const std::function<void()>& work);
+  // `work` is handed the tape's tensors. It must make the tape's calls and no others, else Exit::bug.
+  void play(const Tape& tape, const std::function<void()>& work);
+  // Makes the tape's calls here and now: what they draw goes into the tape's tensors, in place.
+  void refill(const Tape& tape);
+
  private:
-  Stream next();
+  torch::Tensor answer(const Tape::Request& request);
+  torch::Tensor make(const Tape::Request& request, int64_t call, Range samples) const;
   Where where_;
   int64_t calls_ = 0;
+  Tape* recording_ = nullptr;
+  int64_t recorded_from_ = 0;  // number of the call
+  const Tape* playing_ = nullptr;
+  size_t played_ = 0;  // entries
 };
 
 }  // namespace saddle

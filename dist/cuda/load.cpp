@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <exception>
 
+#include "dist/trace.h"
+
 // SADDLE_CUDA_MODULE and SADDLE_CUDA_BUILT_WITH are defined by dist/cuda/CMakeLists.txt, and only where the
 // CUDA half is built.
 #ifdef SADDLE_CUDA_MODULE
@@ -69,7 +71,10 @@ Loaded load() {
   Loaded loaded;
   loaded.plugin = entry();
   loaded.usable = loaded.plugin->device_count() > 0;
-  if (!loaded.usable) loaded.why = loaded.plugin->why_no_device();
+  if (loaded.usable)
+    trace::set_ranges({loaded.plugin->range_push, loaded.plugin->range_pop});
+  else
+    loaded.why = loaded.plugin->why_no_device();
   return loaded;
 }
 

@@ -2,10 +2,14 @@
 // loading it is what gives the program CUDA.
 #include "dist/cuda/plugin.h"
 
+#include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 #include <nccl.h>
+#include <nvtx3/nvToolsExt.h>
 
 #include <exception>
 #include <torch/csrc/distributed/c10d/NCCLUtils.hpp>
@@ -59,16 +63,86 @@ class Nccl final : public c10d::ProcessGroupNCCL {
   }
 };
 
+void leave_default_stream(c10::DeviceIndex device) {
+  if (c10::cuda::getCurrentCUDAStream(device) != c10::cuda::getDefaultCUDAStream(device)) return;
+  c10::cuda::device_synchronize();
+  c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device));
+}
+
 c10::intrusive_ptr<c10d::Backend> nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
                                        int device) {
   TORCH_CHECK(device >= 0 && device < device_count(), "no CUDA device ", device, ": ", device_count(),
               " in sight");
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(device));
+  leave_default_stream(static_cast<c10::DeviceIndex>(device));
   auto backend = c10::make_intrusive<Nccl>(c10::make_intrusive<c10d::PrefixStore>("nccl", store), rank, size);
   at::Device where(at::kCUDA, static_cast<c10::DeviceIndex>(device));
   backend->setBoundDeviceId(where);
   backend->eagerConnectSingleDevice(where);
   return backend;
+}
+
+// Upstream's graph. Threads that read data or watch NCCL go on calling CUDA meanwhile, hence thread-local.
+class CapturedGraph final : public Graph {
+ public:
+  explicit CapturedGraph(const std::function<void()>& work) {
+    graph_.capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
+    try {
+      work();
+    } catch (...) {
+      abandon();
+      throw;
+    }
+    end();
+  }
+  void replay() override { graph_.replay(); }
+
+ private:
+  void end() {
+    try {
+      graph_.capture_end();
+    } catch (...) {
+      release();
+      throw;
+    }
+  }
+  void abandon() noexcept {
+    try {
+      graph_.capture_end();
+    } catch (const std::exception&) {  // the cause is on its way
+      release();
+    }
+  }
+  // What upstream's capture_end leaves behind where it throws: the pool, and CUDA's last error.
+  void release() {
+    cudaGetLastError();
+    c10::cuda::CUDACachingAllocator::endAllocateToPool(device_, pool_);
+    c10::cuda::CUDACachingAllocator::releasePool(device_, pool_);
+  }
+
+  const c10::DeviceIndex device_ = c10::cuda::current_device();
+  const at::cuda::MempoolId_t pool_ = at::cuda::graph_pool_handle();
+  at::cuda::CUDAGraph graph_;
+};
+
+std::unique_ptr<Graph> capture(const std::function<void()>& work) {
+  return std::make_unique<CapturedGraph>(work);
+}
+
+int64_t peak_memory(int device) {
+  using c10::CachingAllocator::StatType;
+  const auto index = static_cast<c10::DeviceIndex>(device);
+  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(index);
+  c10::cuda::CUDACachingAllocator::resetPeakStats(index);
+  return stats.allocated_bytes[static_cast<size_t>(StatType::AGGREGATE)].peak;
+}
+
+void range_push(const char* name) {
+  nvtxRangePushA(name);
+}
+
+void range_pop() {
+  nvtxRangePop();
 }
 
 constexpr CudaPlugin kPlugin{
@@ -77,11 +151,16 @@ constexpr CudaPlugin kPlugin{
     .device_name = device_name,
     .versions = versions,
     .nccl = nccl,
+    .capture = capture,
+    .synchronize = c10::cuda::device_synchronize,
+    .peak_memory = peak_memory,
+    .range_push = range_push,
+    .range_pop = range_pop,
 };
 
 }  // namespace
 }  // namespace saddle
 
-extern "C" __attribute__((visibility("default"))) const saddle::CudaPlugin* saddle_cuda_plugin_1() {
+extern "C" __attribute__((visibility("default"))) const saddle::CudaPlugin* saddle_cuda_plugin_2() {
   return &saddle::kPlugin;
 }
