@@ -19,6 +19,7 @@ void add_evaluate(CLI::App& app, Command& chosen);
 void add_check(CLI::App& app, Command& chosen);
 void add_bench(CLI::App& app, Command& chosen);
 void add_doctor(CLI::App& app, Command& chosen);
+void add_flight(CLI::App& app, Command& chosen);
 void add_list(CLI::App& app, Command& chosen);
 
 }  // namespace saddle

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "dist/error.h"
+#include "dist/flight.h"
 #include "launch/commands.h"
 #include "launch/versions.h"
 
@@ -19,7 +20,8 @@ bool speaks() {
 
 int report(World& world, Exit kind, bool everywhere, const std::string& message) {
   if (everywhere || world.size() == 1) {
-    if (world.rank() == 0) std::cerr << "saddle: " << message << std::endl;
+    const std::string place = kind == Exit::bug ? fmt::format(" (at {})", flight::sign().text()) : "";
+    if (world.rank() == 0) std::cerr << "saddle: " << message << place << std::endl;
     world.barrier();  // mpirun ends the others when the first rank leaves: rank 0 speaks before that
     return static_cast<int>(kind);
   }
@@ -50,7 +52,7 @@ int main(int argc, char** argv) {
   bool version = false;
   app.add_flag("--version", version, "Print the versions of saddle, LibTorch, CUDA, NCCL, MPI and HDF5");
   app.require_subcommand(0, 1);
-  for (const auto add : {add_pack, add_train, add_sample, add_evaluate, add_check, add_bench, add_doctor, add_list})
+  for (const auto add : {add_pack, add_train, add_sample, add_evaluate, add_check, add_bench, add_doctor, add_flight, add_list})
     add(app, chosen);
   try {
     app.parse(argc, argv);

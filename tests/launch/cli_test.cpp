@@ -205,5 +205,21 @@ TEST_F(Cli, ATraceHoldsAllRanks) {
                "--trace expects steps=FROM:UNTIL");
 }
 
+TEST_F(Cli, FlightNamesTheRankThatDidNotEnterACollective) {
+  const auto line = [](int number, const char* name, const char* more) {
+    return fmt::format(
+        "{{\"number\":{},\"name\":\"{}\",\"bytes\":4,\"step\":12,\"doing\":\"D wait\",\"entered\":-3.5{}}}\n",
+        number, name, more);
+  };
+  const std::string left = ",\"left\":-3.4";
+  write_file(dir_ + "flight-0000.jsonl", line(6, "g bucket 0", left.c_str()) + line(7, "d bucket 0", ""));
+  write_file(dir_ + "flight-0001.jsonl", line(6, "g bucket 0", left.c_str()));
+  const Result result = saddle("flight " + dir_);
+  expect_ok(result);
+  EXPECT_THAT(result.output,
+              HasSubstr("rank 1 never entered d bucket 0 (#7, step 12, D wait), which rank 0 did"));
+  expect_error(saddle("flight " + dir_ + "ring"), 64, "no flight records");
+}
+
 }  // namespace
 }  // namespace saddle
