@@ -3,7 +3,9 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "dist/agree.h"
 #include "dist/error.h"
+#include "dist/file.h"
 #include "dist/flight.h"
 #include "launch/commands.h"
 #include "launch/versions.h"
@@ -28,8 +30,11 @@ int report(World& world, Exit kind, bool everywhere, const std::string& message)
   world.fail(static_cast<int>(kind), message);
 }
 
-int run(World& world, const Command& command) {
+int run(World& world, const std::string& name, const Command& command) {
   try {
+    // First of all: other programs and commands would come to other collectives.
+    require_same(world.comm("cpu"), "program and command",
+                 fmt::format("saddle {}\n{}", hash_file("/proc/self/exe"), name));
     return command(world);
   } catch (const Error& e) {
     return report(world, e.kind, e.everywhere, e.what());
@@ -52,7 +57,8 @@ int main(int argc, char** argv) {
   bool version = false;
   app.add_flag("--version", version, "Print the versions of saddle, LibTorch, CUDA, NCCL, MPI and HDF5");
   app.require_subcommand(0, 1);
-  for (const auto add : {add_pack, add_train, add_sample, add_evaluate, add_check, add_bench, add_doctor, add_flight, add_list})
+  for (const auto add : {add_pack, add_train, add_sample, add_evaluate, add_check, add_bench, add_doctor,
+                         add_flight, add_list})
     add(app, chosen);
   try {
     app.parse(argc, argv);
@@ -69,5 +75,5 @@ int main(int argc, char** argv) {
     return static_cast<int>(Exit::usage);
   }
   World world(argc, argv);
-  return run(world, chosen);
+  return run(world, app.get_subcommands().front()->get_name(), chosen);
 }

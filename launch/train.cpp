@@ -1,14 +1,11 @@
 // saddle train: resolves options, makes or resumes a run, and drives the trainer with its ticks, pictures and
 // checkpoints.
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
-#include <sched.h>
 
 #include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
-#include <thread>
 
 #include "data/picture.h"
 #include "dist/agree.h"
@@ -17,6 +14,7 @@
 #include "dist/flight.h"
 #include "dist/log.h"
 #include "launch/commands.h"
+#include "launch/cores.h"
 #include "launch/preview.h"
 #include "launch/progress.h"
 #include "launch/run_folder.h"
@@ -38,24 +36,6 @@ struct TrainFlags {
   int64_t steps = 0;
   bool resume = false, dry_run = false;
 };
-
-int allowed_cores() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
-// Ranks bound to cores of their own use all of those; unbound ranks share the host's.
-void share_cores(const Comm& comm, int64_t threads) {
-  const int cores = allowed_cores();
-  const bool bound = cores < static_cast<int>(std::thread::hardware_concurrency());
-  const int64_t fair = bound ? cores : std::max(1, cores / comm.local_size());
-  at::set_num_threads(static_cast<int>(threads > 0 ? threads : fair));
-  if (threads > fair)
-    log::warn(
-        "{} threads a rank, but only {} cores for each: expect it to be slow; with OpenMPI, --bind-to none "
-        "frees the cores",
-        threads, fair);
-}
 
 void resolve(Run& run, const TrainFlags& flags) {
   std::vector<std::string> sets = flags.sets;

@@ -17,6 +17,7 @@
 #include "dist/cuda/load.h"
 #include "dist/error.h"
 #include "dist/file.h"
+#include "launch/cores.h"
 #include "launch/versions.h"
 
 namespace saddle::doctor {
@@ -149,15 +150,6 @@ std::string cgroup() {
   for (std::string line; std::getline(in, line);)
     if (line.starts_with("0::")) return line == "0::/" ? "" : line.substr(3);
   return "";
-}
-
-std::vector<int> allowed_cores() {
-  cpu_set_t set;
-  std::vector<int> cores;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return cores;
-  for (int c = 0; c < CPU_SETSIZE; ++c)
-    if (CPU_ISSET(c, &set)) cores.push_back(c);
-  return cores;
 }
 
 std::vector<int> numa_nodes(const std::vector<int>& cores) {
@@ -418,11 +410,10 @@ Lines check_cores(const Comm& comm, int64_t threads) {
   const Answers answers = ask(comm, "cores", kLimit, [=]() -> json {
     const std::vector<int> cores = allowed_cores();
     const int64_t online = sysconf(_SC_NPROCESSORS_ONLN), mine = int64_t(cores.size());
-    const int64_t fair = mine < online ? mine : std::max<int64_t>(1, mine / local_size);
     return {{"cores", cores},
             {"online", online},
             {"nodes", numa_nodes(cores)},
-            {"threads", threads > 0 ? threads : fair},
+            {"threads", threads > 0 ? threads : fair_threads(mine, local_size)},
             {"quota", cpu_quota(cgroup())}};
   });
   constexpr size_t kLines = 4;  // which cores it is matters only to the eye

@@ -1,7 +1,6 @@
 // The arithmetic of `saddle bench`, by closed forms; and the commands as users start them.
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +11,7 @@
 #include "launch/bench/scale.h"
 #include "launch/bench/simulate.h"
 #include "launch/bench/step.h"
+#include "tests/support/shell.h"
 
 namespace saddle::bench {
 namespace {
@@ -201,15 +201,11 @@ TEST(Spread, IsTheDeviationOfANormalSample) {
 
 // What `saddle bench ... --json` prints on two ranks.
 json bench(const std::string& arguments) {
-  const std::string command = "mpirun --oversubscribe --bind-to none -n 2 timeout 120 " SADDLE_BINARY
-                              " bench " +
-                              arguments + " --json 2>/dev/null";
-  std::array<char, 4096> buffer;
-  std::string output;
-  FILE* pipe = popen(command.c_str(), "r");
-  while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe)) output.append(buffer.data(), n);
-  EXPECT_EQ(pclose(pipe), 0) << output;
-  return json::parse(output, nullptr, /*allow_exceptions=*/false);
+  const test::Result result =
+      test::shell("mpirun --oversubscribe --bind-to none -n 2 timeout 120 " SADDLE_BINARY " bench " +
+                  arguments + " --json 2>/dev/null");
+  EXPECT_EQ(result.status, 0) << result.output;
+  return json::parse(result.output, nullptr, /*allow_exceptions=*/false);
 }
 
 TEST(BenchCommand, CommReportsEveryCollectiveWithoutWrongValues) {

@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -10,29 +9,16 @@
 #include "data/picture.h"
 #include "dist/file.h"
 #include "dist/safetensors.h"
+#include "tests/support/shell.h"
 
 namespace saddle {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using test::Result;
+using test::shell;
 using testing::HasSubstr;
-
-struct Result {
-  int status;
-  std::string output;  // stdout and stderr
-};
-
-Result shell(const std::string& command) {
-  std::array<char, 4096> buffer;
-  Result result{-1, ""};
-  FILE* pipe = popen(("( " + command + " ) 2>&1 </dev/null").c_str(), "r");
-  while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe))
-    result.output.append(buffer.data(), n);
-  const int status = pclose(pipe);
-  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return result;
-}
 
 Result saddle(const std::string& arguments, int ranks = 0) {
   const std::string launcher =

@@ -8,39 +8,28 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <filesystem>
 #include <set>
 
 #include "data/dataset.h"
 #include "dist/file.h"
+#include "tests/support/shell.h"
 
 namespace saddle::doctor {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using test::Result;
 using testing::HasSubstr;
 
 constexpr int64_t kGiB = int64_t{1} << 30;
 
-struct Result {
-  int status;
-  std::string output;  // stdout
-};
-
+// mpirun has its say on stderr.
 Result shell(const std::string& command) {
-  std::array<char, 4096> buffer;
-  Result result{-1, ""};
-  FILE* pipe = popen(("( " + command + " ) 2>/dev/null </dev/null").c_str(), "r");
-  while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe))
-    result.output.append(buffer.data(), n);
-  const int status = pclose(pipe);
-  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return result;
+  return test::shell("( " + command + " ) 2>/dev/null");
 }
 
 constexpr const char* kDoctor = "timeout 60 " SADDLE_BINARY " doctor --json --quick ";
