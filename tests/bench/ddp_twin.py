@@ -3,6 +3,7 @@
     python tests/bench/ddp_twin.py dcgan --size 32 --ranks 2 --threads 1 --steps 200 --images train-images-idx3-ubyte.gz
     python tests/bench/ddp_twin.py mlp     # the non-saturating GAN on points: three layers of 128
     python tests/bench/ddp_twin.py wgan-gp # gradient penalty through a double backward, five critic steps
+    python tests/bench/ddp_twin.py dcgan --ranks 1 --device cuda --tf32   # with the data on the device
 
 Prints the images/s of the steps after a warm-up of 20. Batch norm is each rank's own: PyTorch's SyncBatchNorm has no
 CPU version, so the twin does a little less than saddle does.
@@ -70,8 +71,15 @@ def penalty(critic, real, fake):
     return 10 * (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 
+def wait(o):
+    if o.device == "cuda":
+        torch.cuda.synchronize()
+
+
 def train(rank, o):
     torch.set_num_threads(o.threads)
+    torch.set_default_device(o.device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o.tf32
     torch.manual_seed(0)
     g, d = nets(o)
     plain_d = d
@@ -79,7 +87,7 @@ def train(rank, o):
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29511")
         dist.init_process_group("gloo", rank=rank, world_size=o.ranks)
         g, d = DistributedDataParallel(g, broadcast_buffers=False), DistributedDataParallel(d, broadcast_buffers=False)
-    data = data_of(o)
+    data = data_of(o).to(o.device)
     wasserstein, share = o.config == "wgan-gp", o.batch // o.ranks
     betas = (0.0, 0.9) if wasserstein else (0.5, 0.999)
     opt_g = torch.optim.Adam(g.parameters(), 2e-4, betas, fused=True)
@@ -100,6 +108,7 @@ def train(rank, o):
 
     for step in range(WARM_UP + o.steps):
         if step == WARM_UP:
+            wait(o)
             start = time.perf_counter()
         for p in d.parameters():
             p.requires_grad_(True)
@@ -111,6 +120,7 @@ def train(rank, o):
         judged = plain_d(g(torch.randn(share, o.latent)))
         (-judged if wasserstein else softplus(-judged)).mean().backward()
         opt_g.step()
+    wait(o)
     if rank == 0:
         print(f"{o.steps * o.batch / (time.perf_counter() - start):.1f}")
 
@@ -121,6 +131,8 @@ if __name__ == "__main__":
     for name, default in (("ranks", 2), ("threads", 1), ("steps", 200), ("batch", 64), ("width", 32), ("size", 28), ("latent", 100)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--images")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--tf32", action="store_true")
     options = parser.parse_args()
     if options.ranks == 1:
         train(0, options)
