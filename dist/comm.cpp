@@ -67,10 +67,14 @@ std::vector<std::string> gather_text(const std::string& mine) {
   MPI_Comm_size(control, &size);
   std::vector<int> lengths(size), starts(size + 1);
   const int length = static_cast<int>(mine.size());
-  MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, control);
+  MPI_Request request;
+  MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, control, &request);
+  yielding_wait(request);
   for (int r = 0; r < size; ++r) starts[r + 1] = starts[r] + lengths[r];
   std::string all(starts[size], '\0');
-  MPI_Allgatherv(mine.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR, control);
+  MPI_Iallgatherv(mine.data(), length, MPI_CHAR, all.data(), lengths.data(), starts.data(), MPI_CHAR, control,
+                  &request);
+  yielding_wait(request);
   std::vector<std::string> texts;
   for (int r = 0; r < size; ++r) texts.push_back(all.substr(starts[r], lengths[r]));
   return texts;
