@@ -1,0 +1,508 @@
+// Jobs of four ranks in which something breaks: each must end by itself, soon, with a status and a last line
+// that say who, where and why, leave nothing behind, and go on from its last checkpoint as if nothing had
+// happened. SADDLE_FAULT_REPEATS=N injects each fault N times, at random steps, and prints a table.
+#include <fcntl.h>
+#include <fmt/ranges.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <random>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "dist/file.h"
+
+namespace saddle {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = fs::file_time_type::clock;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr int kRanks = 4;
+constexpr double kTimeout = 3;  // watch.timeout
+constexpr double kSoon = 10;    // seconds until a job must have ended, after the watchdog's patience
+constexpr int64_t kSteps = 60;
+
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void sleep_ms(int64_t ms) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+}
+
+template <class Done>
+bool within(double seconds, Done done) {
+  const auto start = Clock::now();
+  while (!done()) {
+    if (since(start) > seconds) return false;
+    sleep_ms(5);
+  }
+  return true;
+}
+
+std::string read_all(const std::string& path) {
+  return fs::exists(path) ? read_file(path) : std::string();
+}
+
+std::vector<std::string> lines_of(const std::string& text, const std::string& start = "") {
+  std::vector<std::string> found;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with(start)) found.push_back(line);
+  return found;
+}
+
+std::string host() {
+  char name[256] = {};
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+std::string rank_name(int rank) {
+  return fmt::format("rank {} ({})", rank, host());
+}
+
+// One mpirun and all it started; they carry a mark in their environment.
+class Job {
+ public:
+  // `arguments` of mpirun; `environment`: "NAME=VALUE ...". Temporary files go to `folder`/tmp.
+  Job(std::string folder, const std::string& arguments, const std::string& environment = "")
+      : folder_(std::move(folder)), mark_("SADDLE_FAULT_JOB=" + folder_) {
+    fs::create_directories(folder_ + "/tmp");
+    const std::string command = fmt::format(
+        "{} {} SADDLE_FAULT_MARK={}/mark TMPDIR={}/tmp OMPI_MCA_btl_vader_backing_directory={}/tmp exec "
+        "mpirun --oversubscribe --bind-to none {}",
+        environment, mark_, folder_, folder_, folder_, arguments);
+    pid_ = fork();
+    if (pid_ > 0) return;
+    const int out = open((folder_ + "/output").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    dup2(open("/dev/null", O_RDONLY), 0);
+    dup2(out, 1);
+    dup2(out, 2);
+    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    _exit(127);
+  }
+  ~Job() {
+    if (running())
+      for (const pid_t pid : processes()) kill(pid, SIGKILL);
+    if (!status_) waitpid(pid_, nullptr, 0);
+  }
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+
+  bool running() {
+    int status = 0;
+    if (!status_ && waitpid(pid_, &status, WNOHANG) == pid_)
+      status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return !status_;
+  }
+  int status() const { return status_.value_or(-1); }
+  std::string output() const { return read_all(folder_ + "/output"); }
+  std::string last_line() const {
+    const auto lines = lines_of(output(), "saddle:");
+    return lines.empty() ? "" : lines.back();
+  }
+  // When the fault was injected.
+  std::optional<Clock::time_point> injected() const {
+    std::error_code none;
+    const auto time = fs::last_write_time(folder_ + "/mark", none);
+    return none ? std::nullopt : std::optional(time);
+  }
+  // All that carry the mark, mpirun too; or only the process of a rank.
+  std::vector<pid_t> processes(int rank = -1) const {
+    std::vector<pid_t> found;
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      const std::string name = entry.path().filename();
+      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+      const std::string environment = '\0' + environment_of(name);
+      const auto carries = [&](const std::string& text) {
+        return environment.find('\0' + text + '\0') != std::string::npos;
+      };
+      if (carries(mark_) && (rank < 0 || carries(fmt::format("OMPI_COMM_WORLD_RANK={}", rank))))
+        found.push_back(std::stoi(name));
+    }
+    return found;
+  }
+  std::vector<std::string> temporary_files() const {
+    std::vector<std::string> found;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ + "/tmp"))
+      if (!entry.is_directory()) found.push_back(entry.path());
+    return found;
+  }
+
+ private:
+  static std::string environment_of(const std::string& pid) {
+    std::ifstream in("/proc/" + pid + "/environ", std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+  std::string folder_, mark_;
+  pid_t pid_ = -1;
+  std::optional<int> status_;
+};
+
+// What happens, and how the job has to end.
+struct Fault {
+  std::string name;
+  std::string kind = {};  // of faulty_system.cpp; empty: `signal` from outside
+  int signal = 0;
+  int rank = 2;
+  int status = 0;
+  bool hang = false;       // for the watchdog to notice, by its timeout
+  std::string cause = {};  // in the last line, a regular expression
+  int64_t of_five = -1;    // step % 5, 4 being the one before a tick and a digest; any if negative
+  bool alone = true;       // one rank's fault: the others each say where they were
+};
+
+std::ostream& operator<<(std::ostream& out, const Fault& fault) {
+  return out << fault.name;
+}
+
+// A row of the table.
+struct Outcome {
+  std::vector<double> seconds;
+  std::set<int> statuses;
+  int resumed = 0;
+  std::string last;
+};
+
+class Faults : public testing::TestWithParam<Fault> {
+ protected:
+  static inline std::string dir_;
+  static inline std::vector<std::pair<std::string, Outcome>> table_;
+  static inline std::mt19937 random_{std::random_device{}()};
+
+  static int repeats() {
+    const char* value = std::getenv("SADDLE_FAULT_REPEATS");
+    return value ? std::atoi(value) : 1;
+  }
+
+  static int64_t step_of(const Fault& fault) {
+    const int64_t step = repeats() == 1 ? 23 : std::uniform_int_distribution<int64_t>(11, 50)(random_);
+    return fault.of_five < 0 ? step : step - step % 5 + fault.of_five;
+  }
+
+  static std::string ranks(int n, const std::string& arguments, const std::string& program = SADDLE_FAULTY) {
+    return fmt::format("-n {} {} train {}", n, program, arguments);
+  }
+  static std::string flags(const std::string& out, const std::string& recipe = "recipe") {
+    return fmt::format("{}{}.toml --data {}ring --out {}", dir_, recipe, dir_, out);
+  }
+  static void write_recipe(const std::string& name, const std::string& system, const std::string& more = "") {
+    write_file(dir_ + name + ".toml",
+               fmt::format("system = \"{}\"\nsteps = {}\nbatch = 16\nthreads = 1\nlatent = 16\n"
+                           "g.width = 8\nd.width = 8\nwatch.timeout = {}\ntick.every = 5\ndigest.every = 5\n"
+                           "sample.every = 0\ncheckpoint.every = 10\ncheckpoint.keep = 10\n{}",
+                           system, kSteps, kTimeout, more));
+  }
+  static void run(const std::string& folder, const std::string& arguments) {
+    Job job(folder, arguments);
+    ASSERT_TRUE(within(120, [&] { return !job.running(); })) << job.output();
+    ASSERT_EQ(job.status(), 0) << job.output();
+  }
+
+  static void SetUpTestSuite() {
+    dir_ = fmt::format("{}saddle_faults_{}/", testing::TempDir(), ::getpid());
+    fs::create_directories(dir_ + "elsewhere");
+    run(dir_ + "pack", "-n 1 " SADDLE_BINARY " pack ring8 --samples 2000 --seed 1 --out " + dir_ + "ring");
+    run(dir_ + "pack2",
+        "-n 1 " SADDLE_BINARY " pack ring8 --samples 2000 --seed 2 --out " + dir_ + "elsewhere/ring");
+    write_recipe("recipe", "faulty");
+    write_recipe("other", "faulty", "g.lr = 0.123\n");
+    write_recipe("plain", "gan-ns");
+    run(dir_ + "straight", ranks(kRanks, flags(dir_ + "straight/run")));
+  }
+  static void TearDownTestSuite() {
+    if (repeats() > 1) print_table();
+    fs::remove_all(dir_);
+  }
+
+  static void print_table() {
+    std::cout << "\n| fault | runs | median s | max s | status | resumed equal | last line |\n"
+                 "|---|---|---|---|---|---|---|\n";
+    for (auto& [name, o] : table_) {
+      std::sort(o.seconds.begin(), o.seconds.end());
+      const size_t n = o.seconds.size();
+      if (n == 0) continue;
+      std::cout << fmt::format("| {} | {} | {:.1f} | {:.1f} | {} | {}/{} | {} |\n", name, n, o.seconds[n / 2],
+                               o.seconds[n - 1], fmt::join(o.statuses, ", "), o.resumed, n, o.last);
+    }
+  }
+
+  // The files of the last checkpoint, by name.
+  static std::map<std::string, std::string> last_checkpoint(const std::string& run) {
+    std::map<std::string, std::string> files;
+    const std::string folder = fmt::format("{}/checkpoints/step-{:010}", run, kSteps);
+    if (!fs::exists(folder)) return files;
+    for (const auto& entry : fs::directory_iterator(folder))
+      files[entry.path().filename()] = read_file(entry.path());
+    return files;
+  }
+
+  static std::string left_over(const Job& job) {
+    std::string text;
+    for (const pid_t pid : job.processes())
+      text += fmt::format("process {}: {}\n", pid, read_all(fmt::format("/proc/{}/cmdline", pid)));
+    for (const std::string& file : job.temporary_files()) text += "file " + file + "\n";
+    return text;
+  }
+
+  // Waits until the job ends by itself. Asserts that it is soon, and that it leaves nothing behind.
+  static double end_of(Job& job, Clock::time_point from, double bound) {
+    within(bound + 20, [&] { return !job.running(); });
+    const double seconds = since(from);
+    EXPECT_LT(seconds, bound) << job.output();
+    within(1, [&] { return left_over(job).empty(); });
+    EXPECT_EQ(left_over(job), "");
+    return seconds;
+  }
+
+  // The last line names the culprit, and each of the others has said where it was.
+  static void expect_words_of_all(const Job& job, int culprit) {
+    EXPECT_THAT(job.last_line(), HasSubstr(rank_name(culprit))) << job.output();
+    for (int r = 0; r < kRanks; ++r)
+      if (r != culprit) {
+        EXPECT_THAT(job.output(), HasSubstr(rank_name(r) + " ends at "));
+      }
+  }
+
+  static void expect_flight_records(const std::string& run, int except) {
+    for (int r = 0; r < kRanks; ++r) {
+      if (r == except) continue;
+      const auto lines = lines_of(read_all(fmt::format("{}/flight-{:04}.jsonl", run, r)));
+      ASSERT_FALSE(lines.empty()) << "rank " << r;
+      EXPECT_TRUE(nlohmann::json::parse(lines.back()).contains("name"));
+    }
+  }
+
+  static bool resumes_to_the_same_state(const std::string& folder) {
+    run(folder + "/resumed", ranks(kRanks, flags(folder + "/run") + " --resume"));
+    for (const auto& entry : fs::recursive_directory_iterator(folder + "/run"))
+      EXPECT_NE(entry.path().extension(), ".tmp") << entry.path();
+    const auto straight = last_checkpoint(dir_ + "straight/run");
+    EXPECT_FALSE(straight.empty());
+    return straight == last_checkpoint(folder + "/run");
+  }
+};
+
+// The step that a run's log has come to.
+int64_t logged_step(const std::string& run) {
+  const auto lines = lines_of(read_all(run + "/log.jsonl"));
+  if (lines.empty()) return 0;
+  const auto last = nlohmann::json::parse(lines.back(), nullptr, false);
+  return last.is_object() ? last.value("step", int64_t{0}) : 0;
+}
+
+TEST_P(Faults, EndTheJobNameTheCauseAndAreSurvivedByResume) {
+  const Fault fault = GetParam();
+  Outcome& outcome = table_.emplace_back(fault.name, Outcome()).second;
+  for (int i = 0; i < repeats(); ++i) {
+    const int64_t step = step_of(fault);
+    SCOPED_TRACE(fmt::format("{} of rank {} at step {}", fault.name, fault.rank, step));
+    const std::string folder = fmt::format("{}{}-{}", dir_, fault.name, i);
+    const std::string environment = fmt::format("SADDLE_FAULT_PACE=30 SADDLE_FAULT='{} {} {}'",
+                                                fault.kind.empty() ? "none" : fault.kind, fault.rank, step);
+    Job job(folder, ranks(kRanks, flags(folder + "/run")), environment);
+    auto from = Clock::now();
+    if (fault.kind.empty()) {
+      ASSERT_TRUE(within(60, [&] { return logged_step(folder + "/run") >= step - 4 || !job.running(); }));
+      const auto processes = job.processes(fault.rank);
+      ASSERT_EQ(processes.size(), 1U) << job.output();
+      from = Clock::now();
+      kill(processes[0], fault.signal);
+    } else {
+      ASSERT_TRUE(within(60, [&] { return job.injected() || !job.running(); }));
+      ASSERT_TRUE(job.injected()) << job.output();
+      from = *job.injected();
+    }
+    outcome.seconds.push_back(end_of(job, from, fault.hang ? kTimeout + kSoon : kSoon));
+    outcome.statuses.insert(job.status());
+    outcome.last = job.last_line();
+    EXPECT_EQ(job.status(), fault.status) << job.output();
+    EXPECT_THAT(outcome.last, ContainsRegex(fault.cause)) << job.output();
+    EXPECT_THAT(outcome.last, ContainsRegex("step [0-9]+")) << job.output();
+    if (fault.alone) expect_words_of_all(job, fault.rank);
+    if (fault.hang) expect_flight_records(folder + "/run", fault.signal == SIGSTOP ? fault.rank : -1);
+    const bool same = resumes_to_the_same_state(folder);
+    outcome.resumed += same;
+    EXPECT_TRUE(same) << "the resumed run is not the straight one";
+    if (HasFatalFailure()) return;
+    fs::remove_all(folder);
+  }
+}
+
+const char* const kGone = "died without a word";
+const char* const kSilent = "has given no sign of life for [0-9]+ s";
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Faults,
+    testing::Values(
+        Fault{.name = "SIGKILL", .signal = SIGKILL, .status = 137, .cause = kGone},
+        Fault{.name = "SIGKILL_of_rank_0", .signal = SIGKILL, .rank = 0, .status = 137, .cause = "died"},
+        Fault{.name = "SIGSTOP", .signal = SIGSTOP, .status = 124, .hang = true, .cause = kSilent},
+        Fault{.name = "SIGSTOP_of_rank_0",
+              .signal = SIGSTOP,
+              .rank = 0,
+              .status = 124,
+              .hang = true,
+              .cause = kSilent},
+        Fault{.name = "endless_sleep",
+              .kind = "sleep",
+              .status = 124,
+              .hang = true,
+              .cause = "hangs: no progress at step [0-9]+, D forward"},
+        Fault{.name = "endless_sleep_of_rank_0",
+              .kind = "sleep",
+              .rank = 0,
+              .status = 124,
+              .hang = true,
+              .cause = "hangs: no progress at step [0-9]+, D forward"},
+        Fault{.name = "endless_loop",
+              .kind = "spin",
+              .status = 124,
+              .hang = true,
+              .cause = "hangs: no progress at step [0-9]+, D forward"},
+        Fault{.name = "exception",
+              .kind = "throw",
+              .status = 70,
+              .cause = "the user's code threw this.*D forward"},
+        Fault{.name = "exception_on_rank_0",
+              .kind = "throw",
+              .rank = 0,
+              .status = 70,
+              .cause = "the user's code threw this.*D forward"},
+        Fault{.name = "collective_too_many",
+              .kind = "extra",
+              .status = 70,
+              .cause = "different collectives.*rank 2.*extra",
+              .alone = false},
+        Fault{.name = "collective_left_out",
+              .kind = "omit",
+              .status = 70,
+              .cause = "different collectives.*rank 2.*d bucket",
+              .alone = false},
+        Fault{.name = "reduction_left_out",
+              .kind = "skip",
+              .status = 70,
+              .cause = "different collectives.*rank 2.*d bucket",
+              .of_five = 2,
+              .alone = false},
+        Fault{.name = "reduction_left_out_before_digest",
+              .kind = "skip",
+              .status = 124,
+              .hang = true,
+              .cause = "different collectives.*; rank 2 .*digest.*; rank 0 .*g bucket 0",
+              .of_five = 4},
+        Fault{.name = "NaN", .kind = "nan", .status = 76, .cause = "loss/D is nan at step", .alone = false},
+        Fault{.name = "flipped_bit",
+              .kind = "flip",
+              .status = 70,
+              .cause = "drifted apart: G\\.main\\.[0-9]\\.weight of rank 2 .*digest",
+              .alone = false},
+        Fault{.name = "exit", .kind = "exit", .status = 3, .cause = "exit.3. was called .at step"},
+        Fault{.name = "exit_without_a_word", .kind = "_exit", .status = 3, .cause = kGone},
+        Fault{.name = "SIGSEGV",
+              .kind = "segv",
+              .status = 139,
+              .cause = "died of signal 11.*at step [0-9]+, D forward"},
+        Fault{.name = "SIGSEGV_of_rank_0",
+              .kind = "segv",
+              .rank = 0,
+              .status = 139,
+              .cause = "died of signal 11.*at step"},
+        Fault{.name = "abort",
+              .kind = "abort",
+              .status = 134,
+              .cause = "died of signal 6.*at step [0-9]+, D forward"},
+        Fault{.name = "out_of_memory", .kind = "oom", .status = 70, .cause = "memory.*D forward"}),
+    [](const auto& info) { return info.param.name; });
+
+// ---- jobs whose ranks were not started alike
+
+class Start : public Faults {
+ protected:
+  static void refused(const std::string& name, const std::string& arguments, const std::string& cause) {
+    const std::string folder = dir_ + name;
+    Job job(folder, arguments);
+    end_of(job, Clock::now(), kSoon);
+    EXPECT_EQ(job.status(), 64);
+    EXPECT_THAT(job.last_line(), ContainsRegex(cause)) << job.output();
+    EXPECT_THAT(job.last_line(), testing::AllOf(HasSubstr(rank_name(2)), HasSubstr(rank_name(3))));
+    EXPECT_FALSE(fs::exists(folder + "/run")) << "it wrote before it checked";
+  }
+};
+
+TEST_F(Start, WithDifferentRecipesIsRefused) {
+  const std::string run = dir_ + "recipes/run";
+  refused("recipes", ranks(2, flags(run)) + " : " + ranks(2, flags(run, "other")),
+          "same options.*lr = 0.123");
+}
+
+TEST_F(Start, OfDifferentProgramsIsRefused) {
+  const std::string run = dir_ + "programs/run";
+  refused("programs",
+          ranks(2, flags(run, "plain"), SADDLE_BINARY) + " : " + ranks(2, flags(run, "plain"), SADDLE_FAULTY),
+          "same program");
+}
+
+TEST_F(Start, WithDifferentCommandsIsRefused) {
+  const std::string run = dir_ + "commands/run";
+  refused("commands", ranks(2, flags(run)) + " : -n 2 " SADDLE_FAULTY " list systems",
+          "same program and command.*list");
+}
+
+// The same path, but each host sees its own files there.
+TEST_F(Start, OnDifferentDataIsRefused) {
+  const std::string part = fmt::format(" {} train {}recipe.toml --data /proc/self/cwd/ring --out {}data/run",
+                                       SADDLE_FAULTY, dir_, dir_);
+  refused("data", fmt::format("-n 2 --wdir {}{} : -n 2 --wdir {}elsewhere{}", dir_, part, dir_, part),
+          "same data");
+}
+
+// ---- what is no fault
+
+TEST_F(Faults, AJobSuspendedAsAWholeGoesOn) {
+  const std::string folder = dir_ + "suspended";
+  Job job(folder, ranks(kRanks, flags(folder + "/run")), "SADDLE_FAULT_PACE=30");
+  ASSERT_TRUE(within(60, [&] { return logged_step(folder + "/run") >= 20 || !job.running(); }));
+  std::vector<pid_t> all;
+  for (int r = 0; r < kRanks; ++r)
+    for (const pid_t pid : job.processes(r)) all.push_back(pid);
+  ASSERT_EQ(all.size(), static_cast<size_t>(kRanks));
+  for (const pid_t pid : all) kill(pid, SIGSTOP);
+  sleep_ms(static_cast<int64_t>(2000 * kTimeout));
+  for (const pid_t pid : all) kill(pid, SIGCONT);
+  ASSERT_TRUE(within(60, [&] { return !job.running(); }));
+  EXPECT_EQ(job.status(), 0) << job.output();
+  EXPECT_EQ(job.last_line(), "");
+  EXPECT_TRUE(last_checkpoint(folder + "/run") == last_checkpoint(dir_ + "straight/run"));
+}
+
+TEST_F(Faults, ASlowRankIsWarnedOfByName) {
+  const std::string folder = dir_ + "slow";
+  Job job(folder, ranks(kRanks, flags(folder + "/run")), "SADDLE_FAULT='slow 2 20'");
+  ASSERT_TRUE(within(60, [&] { return !job.running(); }));
+  EXPECT_EQ(job.status(), 0);
+  const auto warnings = lines_of(job.output(), "");
+  EXPECT_THAT(warnings, testing::Contains(ContainsRegex("\\[rank 2\\] warning:.*\\(" + host() +
+                                                        "\\) is slow: [5-9][0-9]\\.[0-9] ms a step")))
+      << job.output();
+  EXPECT_TRUE(last_checkpoint(folder + "/run") == last_checkpoint(dir_ + "straight/run"));
+}
+
+}  // namespace
+}  // namespace saddle

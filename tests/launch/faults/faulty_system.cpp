@@ -1,0 +1,121 @@
+// The system "faulty": gan-ns, whose D loss injects one fault, at one step, on one rank, and then leaves a
+// mark. SADDLE_FAULT="KIND RANK STEP" says which; SADDLE_FAULT_PACE makes each step last that many
+// milliseconds.
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdlib>
+#include <sstream>
+#include <thread>
+
+#include "dist/error.h"
+#include "dist/file.h"
+#include "models/game.h"
+
+namespace saddle {
+namespace {
+
+struct Options : AdamGameOptions {
+  Options() { g = d = {.width = 128, .depth = 3}; }
+};
+
+void describe(OptionTable& table, Options& options) {
+  saddle::describe(table, static_cast<AdamGameOptions&>(options));
+}
+
+std::string environment(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value ? value : otherwise;
+}
+
+void sleep_ms(int64_t ms) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+}
+
+struct Fault {
+  std::string kind;
+  int rank = -1;
+  int64_t step = 0, pace = std::stoll(environment("SADDLE_FAULT_PACE", "0"));
+
+  Fault() { std::istringstream(environment("SADDLE_FAULT", "none -1 0")) >> kind >> rank >> step; }
+  // When the fault was injected, for who measures how long its consequences take.
+  void mark() const {
+    if (const char* path = std::getenv("SADDLE_FAULT_MARK")) write_file(path, kind);
+  }
+};
+
+[[noreturn]] void sleep_for_ever() {
+  for (;;) sleep_ms(1000);
+}
+
+[[noreturn]] void spin_for_ever() {
+  for (volatile uint64_t turns = 0;;) turns = turns + 1;
+}
+
+void flip_a_bit(torch::Tensor& weights) {
+  auto* bits = static_cast<uint32_t*>(weights.data_ptr());
+  bits[7] ^= 1;  // the last of the mantissa: no loss will show it
+}
+
+// What happens on the chosen rank in the forward pass of D.
+void inject(const Fault& fault, const Comm& comm, Player& g) {
+  fault.mark();
+  const std::string& kind = fault.kind;
+  if (kind == "throw") throw std::runtime_error("the user's code threw this");
+  if (kind == "sleep") sleep_for_ever();
+  if (kind == "spin") spin_for_ever();
+  if (kind == "segv") *static_cast<volatile int*>(nullptr) = 1;
+  if (kind == "abort") std::abort();
+  if (kind == "kill") raise(SIGKILL);
+  if (kind == "exit") std::exit(3);
+  if (kind == "_exit") std::_Exit(3);
+  if (kind == "oom") torch::empty({int64_t{1} << 50}, torch::kByte).fill_(1);
+  if (kind == "flip") flip_a_bit(g.replica.weights());
+  if (kind == "extra") comm.all_reduce(torch::zeros({3}), Reduce::sum, "extra");
+}
+
+torch::Tensor faulty(const torch::Tensor& loss, const Fault& fault, const Comm& comm, Player& g,
+                     int64_t step) {
+  if (fault.pace > 0) sleep_ms(fault.pace);
+  const bool here = fault.rank == comm.rank();
+  if (fault.kind == "slow" && here && step >= fault.step) sleep_ms(50);
+  if (step != fault.step || fault.rank < 0) return loss;
+  if (here) inject(fault, comm, g);
+  if (fault.kind == "omit" && !here) comm.all_reduce(torch::zeros({3}), Reduce::sum, "omitted");
+  return fault.kind == "nan" && here ? loss * NAN : loss;
+}
+
+// "skip": the rank leaves out a phase, its backward pass and the reduction of its gradients.
+int64_t repetitions(const Fault& fault, const Comm& comm, int64_t step) {
+  if (fault.kind != "skip" || step != fault.step || fault.rank != comm.rank()) return 1;
+  fault.mark();
+  return 0;
+}
+
+System build(const Options& options, const Schema& data, Context context) {
+  const Fault fault;
+  const Comm comm = context.comm;
+  const AdversarialLoss loss = adversarial_loss("non-saturating");
+  System system(std::move(context));
+  Game game = make_game(system, options, data, {.g = mlp_generator, .d = mlp_discriminator});
+  Player& g = system.player("g", {game.g}, options.g_adam);
+  Player& d = system.player("d", {game.d}, options.d_adam);
+  sample_from(system, game, g, options.average);
+  system.phase({.name = "D", .player = &d, .loss = [=, &g](Step& step) {
+                  const torch::Tensor fake = game.fake(step, {});
+                  return faulty(loss.d(game.d(game.real(step), {}), game.d(fake, {})), fault, comm, g,
+                                step.number);
+                }});
+  system.phase({.name = "G",
+                .player = &g,
+                .loss = [=](Step& step) { return loss.g(game.d(game.fake(step, {}), {})); },
+                .repeat = [=](int64_t step) { return repetitions(fault, comm, step); }});
+  return system;
+}
+
+SADDLE_SYSTEM("faulty", "gan-ns with a fault, for tests", describe, build);
+
+}  // namespace
+}  // namespace saddle
