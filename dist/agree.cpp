@@ -67,8 +67,8 @@ void compare(const Comm& comm, const std::string& what, const std::string& mine,
 
 void require_same(const Comm& comm, const std::string& what, const std::string& mine, Exit kind) {
   compare(comm, what, mine, kind, [&](const Difference& d, const std::string& who) {
-    return fmt::format("all ranks must be started with the same {}: {} has '{}', the others '{}'", what, who,
-                       d.other, d.most);
+    return fmt::format("all ranks must be started with the same {}: '{}' on {}, '{}' on the others", what,
+                       d.other, who, d.most);
   });
 }
 

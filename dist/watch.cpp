@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <mutex>
@@ -19,7 +21,6 @@
 #include <random>
 
 #include "dist/error.h"
-#include "dist/file.h"
 
 namespace saddle {
 namespace {
@@ -27,7 +28,7 @@ namespace {
 using nlohmann::json;
 using trace::now;
 
-constexpr double kLastWords = 0.5;  // for all to print theirs; mpirun's grace after SIGTERM is one second
+constexpr double kLastWords = 0.5;  // for all to send theirs; mpirun's grace after SIGTERM is one second
 
 // ---- lines of JSON over a socket
 
@@ -185,6 +186,9 @@ std::string judge(const std::vector<Watched>& ranks, double timeout) {
   for (const Watched& r : ranks)
     if (r.silence > timeout) quiet.push_back(r);
   if (!quiet.empty()) return silent(quiet);
+  // Who may be gone is not judged by what it said last: soon it will be known.
+  for (const Watched& r : ranks)
+    if (r.silence > timeout / 2) return {};
   // Behind: entered the fewest collectives, and of those that computes rather than waits.
   const auto behind = std::min_element(ranks.begin(), ranks.end(), [](const Watched& a, const Watched& b) {
     return std::make_tuple(a.sign.entered, !a.sign.waiting.empty(), -a.sign.idle) <
@@ -432,21 +436,30 @@ void Watch::hub() {
     if (peer && peer->fd >= 0) send_line(peer->fd, {{"kind", "bye"}});
 }
 
+// Adds the last words of the rank to `words`; whether there are more to wait for.
+bool Watch::speaks(int rank, std::vector<std::string>& words) const {
+  bool closed = false;
+  for (const json& line : peers_[rank]->read(closed))
+    if (line.value("kind", "") == "said") words[rank] = line.at("words");
+  return !closed && words[rank].empty();
+}
+
+// Rank 0 prints what all have to say: mpirun shuffles the lines of several ranks, and the cause has to be the
+// last.
 void Watch::conclude(int status, const std::string& cause) {
-  for (auto& peer : peers_)
-    if (peer && peer->fd >= 0) send_line(peer->fd, {{"kind", "end"}, {"status", status}});
-  last_words();
-  const double deadline = now() + kLastWords;
-  for (int r = 1; r < size_; ++r) {  // until the others have said theirs
+  std::vector<int> awaited;
+  for (int r = 1; r < size_; ++r) {
     if (!peers_[r] || peers_[r]->fd < 0) continue;
-    for (bool done = false; !done && now() < deadline;) {
-      if (!readable(peers_[r]->fd, deadline - now())) break;
-      for (const json& line : peers_[r]->read(done)) done |= line.value("kind", "") == "said";
-    }
+    send_line(peers_[r]->fd, {{"kind", "end"}, {"status", status}});
+    awaited.push_back(r);
   }
-  // mpirun reads the ranks' pipes one after another: what was said before should be out by now.
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  say(cause);
+  std::vector<std::string> words(size_);
+  words[0] = last_words();
+  for (const double deadline = now() + kLastWords; !awaited.empty() && now() < deadline;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::erase_if(awaited, [&](int r) { return !speaks(r, words); });
+  }
+  std::cerr << fmt::format("{}saddle: {}\n", fmt::join(words, ""), cause) << std::flush;
   keep_record();
   leave(status);
 }
@@ -493,8 +506,7 @@ void Watch::spoke() {
 void Watch::follow(int status, bool too_late) {
   Peer& hub = *peers_[0];
   if (too_late) leave(status);
-  last_words();
-  send_line(hub.fd, {{"kind", "said"}});
+  send_line(hub.fd, {{"kind", "said"}, {"words", last_words()}});
   keep_record();
   bool closed = false;
   for (const double deadline = now() + 2; !closed && now() < deadline;)
@@ -503,19 +515,16 @@ void Watch::follow(int status, bool too_late) {
 }
 
 void Watch::end_without_hub(int status, const std::string& cause) {
-  say(fmt::format("{}. {} ends at {}", cause, name(rank_), flight::sign().text()));
+  std::cerr << fmt::format("saddle: {}. {} ends at {}\n", cause, name(rank_), flight::sign().text())
+            << std::flush;
   keep_record();
   leave(status);
 }
 
 // ---- all ranks
 
-void Watch::say(const std::string& line) const {
-  std::cerr << fmt::format("saddle: {}\n", line) << std::flush;
-}
-
-void Watch::last_words() const {
-  say(fmt::format("{} ends at {}", name(rank_), flight::sign().text()));
+std::string Watch::last_words() const {
+  return fmt::format("saddle: {} ends at {}\n", name(rank_), flight::sign().text());
 }
 
 std::string Watch::folder() const {
@@ -524,7 +533,7 @@ std::string Watch::folder() const {
 }
 
 std::string Watch::records_hint() const {
-  return folder().empty() ? "" : fmt::format("; what came before is in {}/flight-*.jsonl", folder());
+  return folder().empty() ? "" : fmt::format("; see `saddle flight {}`", folder());
 }
 
 // By a thread of its own: the file system may be what hangs.
@@ -532,10 +541,7 @@ void Watch::keep_record() const {
   if (folder().empty()) return;
   auto done = std::make_shared<std::atomic<bool>>(false);
   std::thread([done, path = fmt::format("{}/flight-{:04}.jsonl", folder(), rank_)] {
-    try {
-      write_file(path, flight::dump());
-    } catch (const Error&) {  // the folder is gone or full: the job's cause of death is said already
-    }
+    std::ofstream(path) << flight::dump();  // if the folder is full or gone, without
     *done = true;
   }).detach();
   for (const double deadline = now() + 1; !*done && now() < deadline;)

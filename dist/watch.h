@@ -53,8 +53,8 @@ class Watch {
   void accept();
   void hear(int rank);
   void forgive_suspension();
-  void say(const std::string& line) const;
-  void last_words() const;
+  std::string last_words() const;
+  bool speaks(int rank, std::vector<std::string>& words) const;
   void keep_record() const;
   std::string folder() const;
   std::string records_hint() const;

@@ -67,10 +67,16 @@ TEST(Judge, DoesNotBlameARankWithinALimitOfItsOwnNorThoseThatWaitForIt) {
   EXPECT_EQ(judge({computing(0, 7, 1e6, 0)}, kTimeout), "");  // 0: no limit
 }
 
+TEST(Judge, WaitsForTheSilenceOfARankThatMayBeGoneBeforeItBlamesAnother) {
+  std::vector<Watched> ranks{computing(0, 7, 61), waiting(1, 8, 20, "d bucket 0")};
+  ranks[1].silence = 45;
+  EXPECT_EQ(judge(ranks, kTimeout), "");
+}
+
 // A hang as old as the last sign: the limit counts from the last entry, not from the last message.
 TEST(Judge, AddsTheSilenceToTheIdleness) {
-  Watched rank = computing(1, 7, 40);
-  rank.silence = 30;
+  Watched rank = computing(1, 7, 50);
+  rank.silence = 15;
   EXPECT_THAT(judge({computing(0, 8, 1), rank}, kTimeout), HasSubstr("rank 1 (host0) hangs"));
 }
 
