@@ -93,12 +93,6 @@ class CapturedGraph final : public Graph {
       abandon();
       throw;
     }
-    end();
-  }
-  void replay() override { graph_.replay(); }
-
- private:
-  void end() {
     try {
       graph_.capture_end();
     } catch (...) {
@@ -106,6 +100,9 @@ class CapturedGraph final : public Graph {
       throw;
     }
   }
+  void replay() override { graph_.replay(); }
+
+ private:
   void abandon() noexcept {
     try {
       graph_.capture_end();
@@ -113,11 +110,15 @@ class CapturedGraph final : public Graph {
       release();
     }
   }
-  // What upstream's capture_end leaves behind where it throws: the pool, and CUDA's last error.
-  void release() {
+  // What upstream's capture_end leaves behind where it throws: CUDA's last error and, if it came no further,
+  // the pool.
+  void release() noexcept {
     cudaGetLastError();
-    c10::cuda::CUDACachingAllocator::endAllocateToPool(device_, pool_);
-    c10::cuda::CUDACachingAllocator::releasePool(device_, pool_);
+    try {
+      c10::cuda::CUDACachingAllocator::endAllocateToPool(device_, pool_);
+      c10::cuda::CUDACachingAllocator::releasePool(device_, pool_);
+    } catch (const std::exception&) {  // it came so far
+    }
   }
 
   const c10::DeviceIndex device_ = c10::cuda::current_device();
