@@ -183,12 +183,14 @@ std::string stuck(const std::vector<Watched>& ranks) {
 
 std::string judge(const std::vector<Watched>& ranks, double timeout) {
   std::vector<Watched> quiet, waiting;
-  for (const Watched& r : ranks)
-    if (r.silence > timeout) quiet.push_back(r);
-  if (!quiet.empty()) return silent(quiet);
+  double silence = 0;
+  for (const Watched& r : ranks) {
+    silence = std::max(silence, r.silence);
+    if (r.silence > timeout / 2) quiet.push_back(r);
+  }
+  if (silence > timeout) return silent(quiet);
   // Who may be gone is not judged by what it said last: soon it will be known.
-  for (const Watched& r : ranks)
-    if (r.silence > timeout / 2) return {};
+  if (!quiet.empty()) return {};
   // Behind: entered the fewest collectives, and of those that computes rather than waits.
   const auto behind = std::min_element(ranks.begin(), ranks.end(), [](const Watched& a, const Watched& b) {
     return std::make_tuple(a.sign.entered, !a.sign.waiting.empty(), -a.sign.idle) <

@@ -47,7 +47,8 @@ TEST(Judge, NamesTheRankThatGivesNoSignOfLife) {
 
 TEST(Judge, NamesAllRanksOfALostHost) {
   std::vector<Watched> ranks{computing(0, 7, 1), computing(1, 7, 1), computing(2, 7, 1), computing(3, 7, 1)};
-  ranks[2].silence = ranks[3].silence = 61;
+  ranks[2].silence = 61;
+  ranks[3].silence = 59;  // its last message was a later one
   EXPECT_THAT(judge(ranks, kTimeout), HasSubstr("rank 2 (host1), rank 3 (host1) have given no sign"));
 }
 
