@@ -12,7 +12,7 @@ for shard in $(seq 0 $((at_once - 1))); do
   GTEST_TOTAL_SHARDS=$at_once GTEST_SHARD_INDEX=$shard "$test" --gtest_filter="All/Faults.*$filter" >"$work/$shard" 2>&1 & jobs+=($!)
 done
 for job in "${jobs[@]}"; do wait "$job" || status=1; done
-[ $status = 0 ] || grep -h -B1 -A30 Failure "$work"/* || true
+[ $status = 0 ] || grep -h -A6 Failure "$work"/* || true
 grep -hE -m 2 '^\|( fault |-)' "$work/0"
 grep -hE '^\| ' "$work"/* | grep -v '^| fault '
 exit $status
