@@ -1,10 +1,12 @@
 #include "dist/mpi_backend.h"
 
+#include <fmt/ranges.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <map>
 
 #include "dist/error.h"
 #include "dist/flight.h"
@@ -114,8 +116,12 @@ constexpr size_t kTitle = 128;
   title.copy(mine.data(), kTitle - 1);
   std::vector<char> all(size * kTitle);
   MPI_Allgather(mine.data(), kTitle, MPI_CHAR, all.data(), kTitle, MPI_CHAR, comm);
+  std::map<std::string, std::vector<int>> groups;
+  for (int r = 0; r < size; ++r) groups[&all[r * kTitle]].push_back(r);
   std::string text;
-  for (int r = 0; r < size; ++r) text += fmt::format("{}rank {}: {}", r > 0 ? "; " : "", r, &all[r * kTitle]);
+  for (const auto& [what, ranks] : groups)
+    text += fmt::format("{}{} {} {}", text.empty() ? "" : "; ", ranks.size() == 1 ? "rank" : "ranks",
+                        fmt::join(ranks, ", "), "to " + what);
   Error error(Exit::bug, "the ranks came to different collectives: " + text +
                              ". A rank took another path through the program than the others");
   error.everywhere = true;
@@ -134,11 +140,6 @@ void meet(MPI_Comm comm, const std::string& title) {
 
 }  // namespace
 
-void yielding_wait(MPI_Request request) {
-  for (int done = 0; !done; std::this_thread::yield())
-    check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
-}
-
 void quiet_barrier(MPI_Comm comm) {
   MPI_Request request;
   check(MPI_Ibarrier(comm, &request), "MPI_Ibarrier");
@@ -147,11 +148,8 @@ void quiet_barrier(MPI_Comm comm) {
 
 namespace {
 void broadcast_bytes(const at::Tensor& bytes, int root, MPI_Comm comm) {
-  in_pieces(bytes, [&](void* data, int count) {
-    MPI_Request request;
-    check(MPI_Ibcast(data, count, MPI_BYTE, root, comm, &request), "MPI_Ibcast");
-    yielding_wait(request);
-  });
+  in_pieces(bytes,
+            [&](void* data, int count) { check(MPI_Bcast(data, count, MPI_BYTE, root, comm), "MPI_Bcast"); });
 }
 }  // namespace
 
@@ -248,10 +246,7 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::allreduce(std::vector<at::Tensor>& te
                 op = mpi_op(options.reduceOp, only(tensors).scalar_type()),
                 average = options.reduceOp == c10d::ReduceOp::AVG] {
                  in_pieces(tensor, [&](void* data, int count) {
-                   MPI_Request request;
-                   check(MPI_Iallreduce(MPI_IN_PLACE, data, count, type, op, comm_, &request),
-                         "MPI_Iallreduce");
-                   yielding_wait(request);
+                   check(MPI_Allreduce(MPI_IN_PLACE, data, count, type, op, comm_), "MPI_Allreduce");
                  });
                  if (average) at::Tensor(tensor).div_(size_);
                });

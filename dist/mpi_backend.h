@@ -13,9 +13,6 @@ namespace saddle {
 
 // Waits until every rank of `comm` has come here, leaving the core to others meanwhile (MPI itself spins).
 void quiet_barrier(MPI_Comm comm);
-// Waits for what moves as soon as both sides run, giving way to other threads. MPI's blocking calls spin:
-// where cores are shared, a 1 MiB sum of two ranks took 12 ms instead of 0.5.
-void yielding_wait(MPI_Request request);
 
 // Collectives on contiguous cpu tensors, run in order of call by one thread on a communicator of its own.
 // Every returned Work completes when the tensor holds the result; `wait` throws what the collective threw.

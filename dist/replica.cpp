@@ -55,6 +55,7 @@ void Replica::flatten() {
     const torch::Tensor weights = view(weights_), gradients = view(gradients_);
     p.set_data(weights);
     p.mutable_grad() = gradients;
+    views_.push_back(gradients);
     at += p.numel();
   }
 }
@@ -86,6 +87,7 @@ void Replica::hook(size_t parameter) {
   auto node = torch::autograd::impl::grad_accumulator(parameters_[parameter].second);
   auto arrive = [this, alive = alive_, parameter](const torch::autograd::variable_list& outputs,
                                                   const torch::autograd::variable_list&) {
+    if (*alive) take(parameter);
     if (*alive && armed_) arrived(parameter);
     return outputs;
   };
@@ -97,8 +99,33 @@ void Replica::learn(bool yes) {
   for (auto& [name, p] : parameters_) p.set_requires_grad(yes);
 }
 
+// Autograd hands a parameter without a gradient its first one whole: one copy into the flat vector, where
+// adding to zeros would read and write it twice.
 void Replica::zero_grad() {
-  gradients_.zero_();
+  for (auto& [name, p] : parameters_) p.mutable_grad().reset();
+}
+
+void Replica::take(size_t parameter) {
+  torch::Tensor& gradient = parameters_[parameter].second.mutable_grad();
+  if (gradient.is_same(views_[parameter])) return;  // a later backward pass has added to it
+  at::NoGradGuard no_grad;
+  views_[parameter].copy_(gradient);
+  gradient = views_[parameter];
+}
+
+// What no gradient has reached since zero_grad is zero.
+void Replica::settle() {
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    torch::Tensor& gradient = parameters_[i].second.mutable_grad();
+    if (gradient.defined()) continue;
+    views_[i].zero_();
+    gradient = views_[i];
+  }
+}
+
+torch::Tensor& Replica::gradients() {
+  settle();
+  return gradients_;
 }
 
 void Replica::arm() {
@@ -143,6 +170,7 @@ void Replica::finish() {
       "player {}: no gradient reached any of its parameters between arm and finish; is its loss a function "
       "of them, and was backward called?",
       name_);
+  settle();
   launch_ready(true);
   for (const int64_t i : order_) {
     Bucket& bucket = buckets_[i];

@@ -34,8 +34,8 @@ class Replica {
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
-  torch::Tensor& weights() { return weights_; }      // [P]
-  torch::Tensor& gradients() { return gradients_; }  // [P]; after `finish` the sum over ranks
+  torch::Tensor& weights() { return weights_; }  // [P]
+  torch::Tensor& gradients();                    // [P]; after `finish` the sum over ranks
 
   // Whether backward passes reach these parameters. The frozen net of a phase costs no weight gradients.
   void learn(bool yes);
@@ -68,6 +68,8 @@ class Replica {
   void flatten();
   void fill_buckets();
   void hook(size_t parameter);
+  void take(size_t parameter);
+  void settle();
   void arrived(size_t parameter);
   void launch_ready(bool all);
   void launch(Bucket& bucket);
@@ -78,6 +80,7 @@ class Replica {
   Reduction how_;
   std::string name_;
   torch::Tensor weights_, gradients_;
+  std::vector<torch::Tensor> views_;         // of gradients_, by parameter
   std::vector<Bucket> buckets_;              // from the last parameter to the first
   std::vector<int64_t> order_, filled_;      // of buckets: to launch, as seen
   bool agreed_ = false;                      // on order_

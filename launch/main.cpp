@@ -74,6 +74,11 @@ int main(int argc, char** argv) {
     if (speaks()) std::cout << app.help();
     return static_cast<int>(Exit::usage);
   }
-  World world(argc, argv);
-  return run(world, app.get_subcommands().front()->get_name(), chosen);
+  try {
+    World world(argc, argv);
+    return run(world, app.get_subcommands().front()->get_name(), chosen);
+  } catch (const Error& e) {  // of the world's own making, on all ranks
+    if (speaks()) std::cerr << "saddle: " << e.what() << std::endl;
+    return static_cast<int>(e.kind);
+  }
 }

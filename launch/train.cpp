@@ -56,13 +56,13 @@ void resolve(Run& run, const TrainFlags& flags) {
 
 // What only some ranks were started with would end in a hang or in replicas that differ.
 void require_same_start(const Comm& host, const Run& run, const TrainFlags& flags) {
-  require_same(host, "program", "saddle " + hash_file("/proc/self/exe"));
   require_same(host, "options and flags",
                fmt::format("{}--out {}\n--resume {}\n--trace {}", run.table.toml(), flags.out, flags.resume,
                            flags.trace));
 }
 
-constexpr double kSetup = 10;  // times watch.timeout: for what is not a step
+constexpr double kStartSeconds = 600;  // to open recipe and data, before watch.timeout is known
+constexpr double kSetup = 10;          // times watch.timeout: for what is not a step
 
 // One training run, from its folder's making to its last checkpoint.
 class Session {
@@ -97,6 +97,7 @@ class Session {
 
  private:
   void tick(Progress& progress) {
+    const flight::Doing doing("tick");
     const int64_t step = trainer_.steps(), steps = step - tick_step_;
     const double seconds = since(tick_start_);
     const double rate = static_cast<double>(steps * run_.options.batch) / seconds;
@@ -142,6 +143,7 @@ class Session {
 
   void checkpoint() {
     const flight::Doing doing("checkpoint", kSetup * run_.options.watch_timeout);
+    watching_.check_state();
     save_checkpoint(trainer_.comm(), folder_.checkpoints(),
                     {.step = trainer_.steps(),
                      .state = collect([&](StateVisitor& v) { trainer_.visit(v); }),
@@ -162,6 +164,7 @@ class Session {
 };
 
 int train(World& world, const TrainFlags& flags) {
+  const flight::Doing start("start", kStartSeconds);
   const Comm host = world.comm("cpu");
   Run run;
   RunFolder folder(flags.out);

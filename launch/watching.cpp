@@ -12,7 +12,9 @@ namespace saddle {
 namespace {
 
 constexpr double kFirstStep = 10;  // times the usual limit: allocation, autotuning, cold caches
-constexpr double kSlower = 1.5;    // times the median rank: a straggler
+constexpr double kSlower = 1.5;    // times the median rank, and by so many milliseconds: a straggler
+constexpr double kSlowerMs = 5;
+constexpr int kSlowTicks = 2;  // in a row, after the first, are worth a warning; one, not more
 
 double percentile(std::vector<double> values, double share) {
   if (values.empty()) return 0;
@@ -37,7 +39,9 @@ int straggler(const std::vector<double>& medians) {
   const auto slowest = std::max_element(medians.begin(), medians.end());
   // Of two ranks the median is the faster one.
   const double usual = percentile(medians, medians.size() == 2 ? 0 : 0.5);
-  return *slowest > kSlower * usual ? static_cast<int>(slowest - medians.begin()) : -1;
+  return *slowest > kSlower * usual && *slowest > usual + kSlowerMs
+             ? static_cast<int>(slowest - medians.begin())
+             : -1;
 }
 
 Watching::Watching(Trainer& trainer, const TrainOptions& options, TraceSteps trace, std::string trace_file)
@@ -63,10 +67,13 @@ void Watching::after_step() {
     log::info("trace of steps {} to {} in {}: open it in https://ui.perfetto.dev or chrome://tracing",
               trace_.from, trace_.until - 1, trace_file_);
   }
-  if (options_.digest_every > 0 && steps % options_.digest_every == 0) {
-    const flight::Doing doing("digest");
-    require_same_state(trainer_.comm(), [&](StateVisitor& v) { trainer_.visit(v); });
-  }
+  if (options_.digest_every > 0 && steps % options_.digest_every == 0) check_state();
+}
+
+void Watching::check_state() {
+  if (options_.digest_every == 0 || std::exchange(checked_, trainer_.steps()) == trainer_.steps()) return;
+  const flight::Doing doing("digest");
+  require_same_state(trainer_.comm(), [&](StateVisitor& v) { trainer_.visit(v); });
 }
 
 nlohmann::json Watching::tick() {
@@ -81,7 +88,9 @@ nlohmann::json Watching::tick() {
     in >> median.emplace_back() >> slow.emplace_back();
   }
   const int rank = straggler(median);
-  if (rank == comm.rank())
+  const int before = std::exchange(straggler_, rank);
+  slow_ticks_ = rank >= 0 && rank == before ? slow_ticks_ + 1 : 0;
+  if (rank == comm.rank() && slow_ticks_ == kSlowTicks)
     log::warn(
         "this rank ({}) is slow: {:.1f} ms a step without waiting for others, the fastest rank {:.1f} ms; is "
         "its host shared, throttled or short of memory?",
