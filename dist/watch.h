@@ -10,20 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include "dist/flight.h"
+#include "dist/judge.h"
 
 namespace saddle {
-
-// What rank 0 knows of one rank.
-struct Watched {
-  std::string name;    // "rank 3 (host)"
-  flight::Sign sign;   // the last
-  double silence = 0;  // seconds since then
-};
-// The verdict on what the ranks last said, empty while nothing is wrong: who is silent for `timeout` seconds,
-// or holds up the others beyond its own limit, and where. By the record of collectives, the rank that entered
-// the fewest is the one for which the others wait.
-std::string judge(const std::vector<Watched>& ranks, double timeout);
 
 class Watch {
  public:
