@@ -72,6 +72,17 @@ std::string verdict(const std::vector<Record>& records) {
   return "all ranks with a record had entered the same collectives and left them";
 }
 
+// Ranks below the highest that left a record, and left none.
+std::string missing(const std::vector<Record>& records) {
+  std::vector<int> gaps;
+  int next = 0;
+  for (const Record& r : records) {
+    for (; next < r.rank; ++next) gaps.push_back(next);
+    ++next;
+  }
+  return gaps.empty() ? "" : fmt::format("; {} left no record: stopped, killed or out of reach", ranks(gaps));
+}
+
 int flight(const std::string& run) {
   const std::vector<Record> records = read_records(run);
   std::cout << fmt::format("{:>4}  {:>9}  {:<28} {:>8}  {:<20} {}\n", "rank", "entered", "last collective",
@@ -86,7 +97,7 @@ int flight(const std::string& run) {
                                r.inside()
                                    ? fmt::format("inside for {:.1f} s", -r.last.at("entered").get<double>())
                                    : fmt::format("left {:.1f} s ago", -r.last.at("left").get<double>()));
-  std::cout << verdict(records) << std::endl;
+  std::cout << verdict(records) << missing(records) << std::endl;
   return 0;
 }
 

@@ -204,6 +204,8 @@ TEST_F(Cli, FlightNamesTheRankThatDidNotEnterACollective) {
   expect_ok(result);
   EXPECT_THAT(result.output,
               HasSubstr("rank 1 never entered d bucket 0 (#7, step 12, D wait), which rank 0 did"));
+  write_file(dir_ + "flight-0003.jsonl", line(7, "d bucket 0", ""));
+  EXPECT_THAT(saddle("flight " + dir_).output, HasSubstr("rank 2 left no record"));
   expect_error(saddle("flight " + dir_ + "ring"), 64, "no flight records");
 }
 
