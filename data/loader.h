@@ -1,6 +1,6 @@
 // Batches of a data set in the global order, read ahead by threads. Global batch k is the positions
-// [k * batch, (k + 1) * batch) of the shuffle; a rank gets its contiguous share, which may be empty. So the samples of a batch do
-// not depend on the number of ranks, and the state is one integer.
+// [k * batch, (k + 1) * batch) of the shuffle; a rank gets its contiguous share, which may be empty. So the
+// samples of a batch do not depend on the number of ranks, and the state is one integer.
 #pragma once
 
 #include <cstdint>

@@ -22,8 +22,8 @@ void describe(OptionTable& table, Options& options) {
 
 // Standard deviation over all elements of the global batch; ranks hold equal slices of it.
 torch::Tensor global_std(const torch::Tensor& x, const Comm& comm) {
-  const torch::Tensor sums = torch::stack(
-      {torch::full({}, static_cast<double>(x.numel()), x.options()), x.sum(), x.square().sum()});
+  const torch::Tensor sums =
+      torch::stack({torch::full({}, static_cast<double>(x.numel()), x.options()), x.sum(), x.square().sum()});
   comm.all_reduce(sums, Reduce::sum, "standard deviation");
   const torch::Tensor mean = sums[1] / sums[0];
   return (sums[2] / sums[0] - mean.square()).clamp_min(0).sqrt();
