@@ -49,8 +49,8 @@ void Replica::flatten() {
   gradients_ = torch::zeros_like(weights_);
   int64_t at = 0;
   for (auto& [name, p] : parameters_) {
-    const auto view = [&](const torch::Tensor& whole) {
-      return whole.narrow(0, at, p.numel()).as_strided(p.sizes(), p.strides());
+    const auto view = [at, &parameter = p](const torch::Tensor& whole) {
+      return whole.narrow(0, at, parameter.numel()).as_strided(parameter.sizes(), parameter.strides());
     };
     const torch::Tensor weights = view(weights_), gradients = view(gradients_);
     p.set_data(weights);

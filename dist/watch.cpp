@@ -206,9 +206,10 @@ void Watch::listen(const Exchange& exchange) {
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     sockaddr_in any = ipv4("0.0.0.0", 0);
     socklen_t length = sizeof any;
-    bind(listener_, reinterpret_cast<sockaddr*>(&any), length);
-    ::listen(listener_, size_);
-    getsockname(listener_, reinterpret_cast<sockaddr*>(&any), &length);
+    auto* address = reinterpret_cast<sockaddr*>(&any);
+    // Else the port stays 0, which nobody reaches: an error on all ranks, below.
+    if (bind(listener_, address, length) == 0 && ::listen(listener_, size_) == 0)
+      getsockname(listener_, address, &length);
     port = ntohs(any.sin_port);
     token_ = fmt::format("{:08x}{:08x}", std::random_device{}(), std::random_device{}());
     peers_.resize(size_);
