@@ -203,39 +203,17 @@ int size_of(MPI_Comm comm) {
 
 MpiBackend::MpiBackend(MPI_Comm parent) : Backend(rank_of(parent), size_of(parent)) {
   check(MPI_Comm_dup(parent, &comm_), "MPI_Comm_dup");
-  thread_ = std::thread([this] { progress(); });
 }
 
 MpiBackend::~MpiBackend() {
-  {
-    std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
+  worker_.reset();  // needs the communicator
   MPI_Comm_free(&comm_);
-}
-
-void MpiBackend::progress() {
-  for (;;) {
-    std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return stop_ || !queue_.empty(); });
-    if (queue_.empty()) return;
-    auto job = std::move(queue_.front());
-    queue_.pop_front();
-    lock.unlock();
-    job->run(comm_);
-  }
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::start(c10d::OpType type, const at::Tensor& tensor,
                                                  std::function<void()> collective) {
   auto job = c10::make_intrusive<Job>(rank_, type, tensor, std::move(collective));
-  {
-    std::lock_guard lock(mutex_);
-    queue_.push_back(job);
-  }
-  wake_.notify_one();
+  worker_->give([this, job] { job->run(comm_); });
   return job;
 }
 
@@ -254,13 +232,9 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::allreduce(std::vector<at::Tensor>& te
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::broadcast(std::vector<at::Tensor>& tensors,
                                                      const c10d::BroadcastOptions& options) {
-  return start(
-      c10d::OpType::BROADCAST, only(tensors),
-      [this, bytes = only(tensors).view(-1).view(at::kByte), root = static_cast<int>(options.rootRank)] {
-        in_pieces(bytes, [&](void* data, int count) {
-          check(MPI_Bcast(data, count, MPI_BYTE, root, comm_), "MPI_Bcast");
-        });
-      });
+  return start(c10d::OpType::BROADCAST, only(tensors),
+               [this, bytes = only(tensors).view(-1).view(at::kByte),
+                root = static_cast<int>(options.rootRank)] { broadcast_bytes(bytes, root, comm_); });
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::allgather(std::vector<std::vector<at::Tensor>>& outputs,

@@ -3,11 +3,10 @@
 
 #include <mpi.h>
 
-#include <condition_variable>
-#include <deque>
-#include <mutex>
-#include <thread>
+#include <optional>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
+
+#include "dist/worker.h"
 
 namespace saddle {
 
@@ -37,14 +36,9 @@ class MpiBackend final : public c10d::Backend {
   class Job;
   c10::intrusive_ptr<c10d::Work> start(c10d::OpType type, const at::Tensor& tensor,
                                        std::function<void()> collective);
-  void progress();
 
   MPI_Comm comm_ = MPI_COMM_NULL;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<c10::intrusive_ptr<Job>> queue_;
-  bool stop_ = false;
-  std::thread thread_;
+  std::optional<Worker> worker_{std::in_place};
 };
 
 }  // namespace saddle

@@ -43,6 +43,10 @@ find_package(ZLIB REQUIRED)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET GLOBAL libxxhash)
+pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET GLOBAL libdeflate)
+pkg_check_modules(libzip REQUIRED IMPORTED_TARGET GLOBAL libzip)
+pkg_check_modules(freetype REQUIRED IMPORTED_TARGET GLOBAL freetype2)
+pkg_check_modules(gif REQUIRED IMPORTED_TARGET GLOBAL libgif)
 # The serial HDF5: Debian's OpenMPI flavour is not thread-safe.
 pkg_check_modules(hdf5 REQUIRED IMPORTED_TARGET GLOBAL hdf5-serial)
 

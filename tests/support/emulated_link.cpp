@@ -59,40 +59,13 @@ class EmulatedLink::Job final : public c10d::Work {
 
 EmulatedLink::EmulatedLink(const Comm& comm, Link link)
     : Backend(comm.rank(), comm.size()), real_(comm.backend()), link_(link) {
-  thread_ = std::thread([this] { progress(); });
-}
-
-EmulatedLink::~EmulatedLink() {
-  {
-    std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
-}
-
-void EmulatedLink::progress() {
-  prctl(PR_SET_TIMERSLACK, 1000);  // nanoseconds: sleeps end when they should
-  Clock::time_point free = Clock::now();
-  for (;;) {
-    std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return stop_ || !queue_.empty(); });
-    if (queue_.empty()) return;
-    auto job = std::move(queue_.front());
-    queue_.pop_front();
-    lock.unlock();
-    free = job->run(free, link_);
-  }
+  worker_.give([] { prctl(PR_SET_TIMERSLACK, 1000); });  // nanoseconds: sleeps end when they should
 }
 
 c10::intrusive_ptr<c10d::Work> EmulatedLink::start(c10::intrusive_ptr<c10d::Work> real,
                                                    std::vector<at::Tensor> result) {
   auto job = c10::make_intrusive<Job>(rank_, std::move(real), std::move(result));
-  {
-    std::lock_guard lock(mutex_);
-    queue_.push_back(job);
-  }
-  wake_.notify_one();
+  worker_.give([this, job] { free_ = job->run(free_, link_); });
   return job;
 }
 

@@ -2,14 +2,12 @@
 // are true unless left out; the time at which they are handed over is the network's.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
+#include <chrono>
 #include <limits>
-#include <mutex>
-#include <thread>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
 #include "dist/comm.h"
+#include "dist/worker.h"
 
 namespace saddle::test {
 
@@ -26,7 +24,6 @@ struct Link {
 class EmulatedLink final : public c10d::Backend {
  public:
   EmulatedLink(const Comm& comm, Link link);
-  ~EmulatedLink() override;  // completes what was started
 
   const std::string getBackendName() const override { return "emulated"; }
   c10::intrusive_ptr<c10d::Work> allreduce(std::vector<at::Tensor>& tensors,
@@ -41,15 +38,11 @@ class EmulatedLink final : public c10d::Backend {
  private:
   class Job;
   c10::intrusive_ptr<c10d::Work> start(c10::intrusive_ptr<c10d::Work> real, std::vector<at::Tensor> result);
-  void progress();
 
   std::shared_ptr<c10d::Backend> real_;
   Link link_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<c10::intrusive_ptr<Job>> queue_;
-  bool stop_ = false;
-  std::thread thread_;
+  std::chrono::steady_clock::time_point free_;  // of the worker
+  Worker worker_;                               // last: completes what was started
 };
 
 // The same ranks behind such a network.
