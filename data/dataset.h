@@ -18,6 +18,8 @@ class Dataset {
   virtual int64_t size() const = 0;
   // Samples by index in [0, size), in the order asked, on the host in the schema's dtypes. Thread-safe.
   virtual Batch read(const std::vector<int64_t>& indices) const = 0;
+  // A hint that these are read soon, for storage that can fetch ahead. Returns at once; thread-safe.
+  virtual void prefetch(const std::vector<int64_t>& indices) const {}
   // Where the data came from: {"source": ..., for generated mixtures "centers", "sigma"}; see data/FORMAT.md.
   virtual const nlohmann::json& provenance() const = 0;
   // Hash of the content, equal for equal data sets; runs record it and refuse to resume on another.

@@ -10,7 +10,9 @@ namespace saddle {
 namespace {
 
 // Every dtype a field may have. Little endian in files, so that they mean the same everywhere.
-constexpr std::array<std::pair<torch::ScalarType, const char*>, 7> kDtypes{{{torch::kByte, "uint8"},
+constexpr std::array<std::pair<torch::ScalarType, const char*>, 9> kDtypes{{{torch::kByte, "uint8"},
+                                                                            {torch::kUInt16, "uint16"},
+                                                                            {torch::kHalf, "float16"},
                                                                             {torch::kChar, "int8"},
                                                                             {torch::kShort, "int16"},
                                                                             {torch::kInt, "int32"},
@@ -41,6 +43,7 @@ nlohmann::json field_to_json(const Field& field) {
   nlohmann::json out{{"name", field.name}, {"shape", field.shape}, {"dtype", dtype_name(field.dtype)}};
   if (field.classes > 0) out["classes"] = field.classes;
   if (!field.class_names.empty()) out["class_names"] = field.class_names;
+  if (field.variable) out["variable"] = true;
   return out;
 }
 
@@ -52,8 +55,10 @@ void check(const Field& field) {
   require(std::all_of(field.shape.begin(), field.shape.end(), [](int64_t n) { return n > 0; }), Exit::data,
           "schema: field {} has shape [{}]; every extent must be positive", name,
           fmt::join(field.shape, ", "));
-  require(field.classes == 0 || (field.dtype == torch::kLong && field.shape.empty()), Exit::data,
-          "schema: field {} has classes, so it must be int64 []", name);
+  require(field.classes == 0 || !torch::isFloatingType(field.dtype), Exit::data,
+          "schema: field {} has classes, so it must be of integers", name);
+  require(!field.variable || !field.shape.empty(), Exit::data,
+          "schema: field {} is variable, so it needs a longest first extent", name);
   require(field.class_names.empty() || int64_t(field.class_names.size()) == field.classes, Exit::data,
           "schema: field {} has {} classes but {} class names", name, field.classes,
           field.class_names.size());
@@ -64,14 +69,16 @@ Field field_from_json(const nlohmann::json& in) {
               .shape = in.at("shape"),
               .dtype = dtype_from_name(in.at("dtype")),
               .classes = in.value("classes", int64_t{0}),
-              .class_names = in.value("class_names", std::vector<std::string>{})};
+              .class_names = in.value("class_names", std::vector<std::string>{}),
+              .variable = in.value("variable", false)};
   check(field);
   return field;
 }
 
 std::string describe(const Field& field) {
+  const char* most = field.variable ? "up to " : "";
   std::string out =
-      fmt::format("{} {} [{}]", field.name, dtype_name(field.dtype), fmt::join(field.shape, ", "));
+      fmt::format("{} {} [{}{}]", field.name, dtype_name(field.dtype), most, fmt::join(field.shape, ", "));
   return field.classes ? out + fmt::format(" of {} classes", field.classes) : out;
 }
 
@@ -83,6 +90,16 @@ int64_t Field::elements() const {
 
 int64_t Field::bytes() const {
   return elements() * int64_t(torch::elementSize(dtype));
+}
+
+int64_t Field::row_bytes() const {
+  return variable ? bytes() / shape[0] : bytes();
+}
+
+int64_t Schema::sample_bytes() const {
+  int64_t sum = 0;
+  for (const Field& field : fields) sum += field.bytes();
+  return sum;
 }
 
 bool Schema::has(std::string_view name) const {

@@ -12,17 +12,23 @@
 
 namespace saddle {
 
-// One named array of a sample. Images are uint8 [C, H, W], handed to nets as floats in [-1, 1]; points and
-// features are float32 [D]; labels are int64 [] in [0, classes).
+// One named array of a sample. Images are uint8 or uint16 [C, H, W], volumes [C, D, H, W], handed to nets as
+// floats in [-1, 1]; points and features are float32 [D]; labels are int64 [] in [0, classes); label maps,
+// tokens and other integers are int16, int32 or int64, handed over as they are.
+//
+// A variable field has between 0 and shape[0] rows along its first extent, which shards store one after
+// another. Batches hold it padded with zeros to shape[0], beside int64 [] `<name>_length`.
 struct Field {
   std::string name;
-  std::vector<int64_t> shape;  // of one sample
+  std::vector<int64_t> shape;  // of one sample, the longest
   torch::ScalarType dtype = torch::kFloat;
-  int64_t classes = 0;                   // > 0: a label
+  int64_t classes = 0;                   // > 0: a label, or tokens below it
   std::vector<std::string> class_names;  // empty, or one a class
+  bool variable = false;
 
-  int64_t elements() const;  // of one sample
-  int64_t bytes() const;     // of one sample
+  int64_t elements() const;   // of one sample, the longest
+  int64_t bytes() const;      // likewise
+  int64_t row_bytes() const;  // of one step along the first extent of a variable field; bytes() of others
   bool operator==(const Field&) const = default;
 };
 
@@ -31,6 +37,7 @@ struct Schema {
 
   bool has(std::string_view name) const;
   const Field& operator[](std::string_view name) const;  // Exit::data names the fields there are
+  int64_t sample_bytes() const;                          // of all fields, the longest
   bool operator==(const Schema&) const = default;
 };
 

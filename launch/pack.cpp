@@ -51,7 +51,7 @@ void add_pack(CLI::App& app, Command& chosen) {
   auto request = std::make_shared<PackRequest>();
   auto size = std::make_shared<std::string>();
   CLI::App* pack = app.add_subcommand("pack", "Turn pictures, IDX files or a generated set into shards");
-  pack->add_option("SOURCE", request->source, "One of" + importers())->required();
+  pack->add_option("SOURCE", request->source, "One of" + importer_help())->required();
   pack->add_option("--out", request->out, "Folder to write, made if absent")->required();
   pack->add_option("--size", *size,
                    "HEIGHTxWIDTH in pixels: centre crop, then antialiased resize (default: the source's)");

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "data/pack/source.h"
+#include "data/pack/importers.h"
 #include "dist/error.h"
 
 namespace saddle {
@@ -122,7 +122,8 @@ struct Idx {
   Batch sample(int64_t i) {
     torch::Tensor raw = torch::empty({1, images.extents()[1], images.extents()[2]}, torch::kByte);
     images.item(i, raw.data_ptr<uint8_t>());
-    Batch out{{"image", fit(raw, channels, size).unsqueeze(0)}};
+    Batch out{{"image", fit(raw, {.channels = channels, .size = size, .filter = "bilinear", .crop = "center"})
+                            .unsqueeze(0)}};
     if (!labels.empty()) out.set("label", torch::tensor({int64_t{labels[i]}}));
     return out;
   }
@@ -135,8 +136,8 @@ Source open_idx(const PackRequest& request) {
   require(extents.size() == 3, Exit::data, "{}: expected images [N, H, W], found [{}]", path.string(),
           fmt::join(extents, ", "));
   idx->size = request.size.value_or(ImageSize{extents[1], extents[2]});
-  Source source{.count = extents[0], .sample = [idx](int64_t i) { return idx->sample(i); }};
-  source.schema.fields.push_back(image_field(idx->channels, idx->size));
+  Source source{.count = extents[0], .sample = [idx](int64_t i) { return idx->sample(i); }, .serial = true};
+  source.schema.fields.push_back(image_field("image", idx->channels, idx->size));
   if (!labels.empty()) {
     idx->labels = read_labels(labels, source.count);
     source.schema.fields.push_back(labels_of(fs::absolute(path), idx->labels));
@@ -151,6 +152,7 @@ Source open_idx(const PackRequest& request) {
 const Importer kIdx{
     .name = "idx",
     .takes = "an IDX images file, or a folder with {train,t10k}-images-idx3-ubyte[.gz] (MNIST and kin)",
+    .flags = "size channels split",
     .accepts = [](const PackRequest& request) { return !images_of(request).empty(); },
     .open = open_idx};
 

@@ -6,7 +6,7 @@
 
 #include <ATen/ops/cartesian_prod.h>
 
-#include "data/pack/source.h"
+#include "data/pack/importers.h"
 #include "dist/error.h"
 #include "dist/random.h"
 
@@ -84,6 +84,7 @@ Source open_mixture(const PackRequest& request) {
 const Importer kMixtures{
     .name = "mixtures",
     .takes = "ring8, grid25 or hd10: generated mixtures of Gaussians",
+    .flags = "",
     .accepts = [](const PackRequest& request) { return kTable.contains(request.source); },
     .open = open_mixture};
 

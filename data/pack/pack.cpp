@@ -16,9 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The first that accepts a source takes it.
-const std::array<const Importer*, 3> kImporters{&kMixtures, &kIdx, &kPictures};
-
 // A line on the terminal, or one in the log every ten seconds, from the second second on.
 class Progress {
  public:
@@ -148,19 +145,19 @@ Packed write(const PackRequest& request, const Source& source, const nlohmann::j
 
 }  // namespace
 
-std::string importers() {
+std::string importer_help() {
   std::string all;
-  for (const Importer* importer : kImporters)
+  for (const Importer* importer : importers())
     all += fmt::format("\n  {}: {}", importer->name, importer->takes);
   return all;
 }
 
 Source open_source(const PackRequest& request) {
-  for (const Importer* importer : kImporters)
+  for (const Importer* importer : importers())
     if (importer->accepts(request)) return importer->open(request);
   fail(Exit::usage, "{}: {}; SOURCE may be{}", request.source,
        fs::exists(request.source) ? "not a source that is known" : "no such file, folder or generated set",
-       importers());
+       importer_help());
 }
 
 Packed pack(const PackRequest& request) try {

@@ -15,7 +15,7 @@ struct Packed {
 };
 
 // One line a kind of source, for help and errors.
-std::string importers();
+std::string importer_help();
 // What `request.source` is. Exit::usage lists the kinds that are known.
 Source open_source(const PackRequest& request);
 // The same request and source give the same bytes. A damaged sample is fatal, after all were looked at,

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <map>
 
-#include "data/pack/source.h"
+#include "data/pack/importers.h"
 #include "data/picture.h"
 #include "dist/error.h"
 
@@ -81,10 +81,13 @@ Source open_pictures(const PackRequest& request) {
   const Scan seen = scan(files, request);
 
   Source source{.count = int64_t(files.size())};
-  source.schema.fields.push_back(image_field(seen.channels, seen.size));
+  source.schema.fields.push_back(image_field("image", seen.channels, seen.size));
   if (!classes.empty()) source.schema.fields.push_back(label_field(int64_t(classes.size()), classes));
   source.sample = [=](int64_t i) {
-    Batch out{{"image", fit(read_picture(files[i], seen.channels), seen.channels, seen.size).unsqueeze(0)}};
+    Batch out{
+        {"image", fit(read_picture(files[i], seen.channels),
+                      {.channels = seen.channels, .size = seen.size, .filter = "bilinear", .crop = "center"})
+                      .unsqueeze(0)}};
     const auto at = std::lower_bound(classes.begin(), classes.end(), class_of(files[i], root));
     if (!classes.empty()) out.set("label", torch::tensor({int64_t(at - classes.begin())}));
     return out;
@@ -100,6 +103,7 @@ Source open_pictures(const PackRequest& request) {
 const Importer kPictures{
     .name = "pictures",
     .takes = "a folder of PNG and JPEG files; sub-folders are classes",
+    .flags = "size channels",
     .accepts = [](const PackRequest& request) { return fs::is_directory(request.source); },
     .open = open_pictures};
 

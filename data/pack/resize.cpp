@@ -1,3 +1,5 @@
+#include "data/pack/resize.h"
+
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
 
 #include "data/pack/source.h"
@@ -21,24 +23,13 @@ torch::Tensor recolour(const torch::Tensor& picture, int64_t channels) {  // as 
 
 }  // namespace
 
-Field image_field(int64_t channels, ImageSize size) {
-  return {.name = "image",
-          .shape = {channels, size.height, size.width},
-          .dtype = torch::kByte,
-          .class_names = {}};
-}
-
-Field label_field(int64_t classes, const std::vector<std::string>& names) {
-  return {.name = "label", .shape = {}, .dtype = torch::kLong, .classes = classes, .class_names = names};
-}
-
-torch::Tensor fit(const torch::Tensor& picture, int64_t channels, ImageSize size) {
-  const bool same_size = picture.size(1) == size.height && picture.size(2) == size.width;
-  if (same_size && picture.size(0) == channels) return picture;
-  torch::Tensor out = recolour(crop(picture, size), channels);
+torch::Tensor fit(const torch::Tensor& picture, const Fit& how) {
+  const bool same_size = picture.size(1) == how.size.height && picture.size(2) == how.size.width;
+  if (same_size && picture.size(0) == how.channels) return picture;
+  torch::Tensor out = recolour(crop(picture, how.size), how.channels);
   if (!same_size)
-    out =
-        at::_upsample_bilinear2d_aa(out.unsqueeze(0), {size.height, size.width}, /*align_corners=*/false)[0];
+    out = at::_upsample_bilinear2d_aa(out.unsqueeze(0), {how.size.height, how.size.width},
+                                      /*align_corners=*/false)[0];
   return out.round().clamp(0, 255).to(torch::kByte).contiguous();
 }
 

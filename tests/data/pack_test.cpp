@@ -143,7 +143,7 @@ TEST(PackMixtures, AreAFunctionOfSeedAndIndex) {
   const Folder a, b, c;
   pack({.source = "ring8", .out = a.path(), .samples = 50});
   pack({.source = "ring8", .out = b.path(), .samples = 80});
-  pack({.source = "ring8", .out = c.path(), .seed = 1, .samples = 50});
+  pack({.source = "ring8", .out = c.path(), .samples = 50, .seed = 1});
   EXPECT_TRUE(read_all(a.path())["x"].equal(read_all(b.path())["x"].narrow(0, 0, 50)));
   EXPECT_FALSE(read_all(a.path())["x"].equal(read_all(c.path())["x"]));
 }

@@ -133,7 +133,8 @@ TEST(Scatter, DrawsBothSetsAndIgnoresWhatIsFarOutside) {
 TEST(Fit, CropsTheMiddleAndKeepsTheMean) {
   torch::Tensor wide = torch::zeros({1, 10, 30}, torch::kByte);
   wide.narrow(2, 10, 10).fill_(200);
-  const torch::Tensor square = fit(wide, 3, {.height = 5, .width = 5});
+  const torch::Tensor square =
+      fit(wide, {.channels = 3, .size = {5, 5}, .filter = "bilinear", .crop = "center"});
   EXPECT_EQ(square.sizes(), (std::vector<int64_t>{3, 5, 5}));
   EXPECT_TRUE((square == 200).all().item<bool>());
 }

@@ -1,0 +1,12 @@
+// One importer a file, in data/pack/<name>.cpp; importers() asks them in the order of its table.
+#pragma once
+
+#include "data/pack/source.h"
+
+namespace saddle {
+
+extern const Importer kIdx;
+extern const Importer kMixtures;
+extern const Importer kPictures;
+
+}  // namespace saddle
