@@ -8,27 +8,79 @@
 namespace saddle {
 namespace {
 
+using nlohmann::json;
+
+constexpr int64_t kMost = int64_t{1} << 60;  // bytes or samples; sums of two still fit
+
 std::string index_path(const std::string& folder) {
   return (std::filesystem::path(folder) / kIndexFile).string();
 }
 
-nlohmann::json shard_to_json(const ShardInfo& shard) {
-  return {{"file", shard.file}, {"count", shard.count}, {"bytes", shard.bytes}, {"digest", shard.digest}};
+json extent_to_json(const Extent& extent) {
+  json out{{"bytes", extent.bytes}, {"checksums", extent.checksums}};
+  if (extent.chunk_bytes)
+    out["chunks"] = extent.chunks, out["chunk_bytes"] = extent.chunk_bytes;
+  else
+    out["data"] = extent.data;
+  if (extent.ends) out["ends"] = extent.ends;
+  return out;
 }
 
-ShardInfo shard_from_json(const nlohmann::json& in) {
-  return {.file = in.at("file"), .count = in.at("count"), .bytes = in.at("bytes"), .digest = in.at("digest")};
+// A place in a file, or a size: not negative, and small enough to be added to.
+int64_t place(const json& in, const char* key, int64_t otherwise) {
+  const int64_t value = in.value(key, otherwise);
+  require(value >= 0 && value <= kMost, Exit::data, "expected a place in a file as {}, found {}", key, value);
+  return value;
 }
 
-Index from_json(const nlohmann::json& in) {
-  require(in.at("format") == kFormatVersion, Exit::data, "expected format {}, found {}; pack it again",
-          kFormatVersion, in.at("format").dump());
+Extent extent_from_json(const json& in) {
+  return {.bytes = place(in, "bytes", -1),
+          .data = place(in, "data", 0),
+          .checksums = place(in, "checksums", -1),
+          .ends = place(in, "ends", 0),
+          .chunks = place(in, "chunks", 0),
+          .chunk_bytes = place(in, "chunk_bytes", 0)};
+}
+
+json shard_to_json(const ShardInfo& shard) {
+  json extents = json::array();
+  for (const Extent& extent : shard.extents) extents.push_back(extent_to_json(extent));
+  return {{"file", shard.file},
+          {"count", shard.count},
+          {"bytes", shard.bytes},
+          {"digest", shard.digest},
+          {"extents", extents}};
+}
+
+ShardInfo shard_from_json(const json& in, int64_t format) {
+  ShardInfo shard{.file = in.at("file"),
+                  .count = place(in, "count", -1),
+                  .bytes = place(in, "bytes", -1),
+                  .digest = in.at("digest")};
+  require(!shard.file.empty() && shard.file.find('/') == std::string::npos, Exit::data,
+          "expected the name of a file beside it, found \"{}\"", shard.file);
+  if (format == 1) return shard;
+  for (const json& each : in.at("extents")) shard.extents.push_back(extent_from_json(each));
+  return shard;
+}
+
+Index from_json(const json& in) {
+  const int64_t format = in.at("format");
+  require(format >= 1 && format <= kFormatVersion, Exit::data,
+          "expected format 1 to {}, found {}: use a newer saddle, or pack it again", kFormatVersion, format);
   Index index{.schema = schema_from_json(in.at("schema")),
               .count = in.at("count"),
               .fingerprint = in.at("fingerprint"),
               .provenance = in.at("provenance")};
   int64_t sum = 0;
-  for (const auto& each : in.at("shards")) sum += index.shards.emplace_back(shard_from_json(each)).count;
+  for (const json& each : in.at("shards")) {
+    index.shards.push_back(shard_from_json(each, format));
+    sum += index.shards.back().count;
+    require(sum <= kMost, Exit::data, "expected at most {} samples, found {}", kMost, sum);
+    const size_t extents = index.shards.back().extents.size();
+    require(format == 1 || extents == index.schema.fields.size(), Exit::data,
+            "expected an extent for each of {} fields, found {}", index.schema.fields.size(), extents);
+  }
   require(sum == index.count, Exit::data, "its shards sum to {} samples, its count is {}", sum, index.count);
   return index;
 }
@@ -39,24 +91,28 @@ bool has_index(const std::string& folder) {
   return std::filesystem::exists(index_path(folder));
 }
 
+Index parse_index(const std::string& text) try {
+  return from_json(json::parse(text));
+} catch (const json::exception& error) {
+  fail(Exit::data, "malformed: {}; pack it again with --force", error.what());
+}
+
 Index read_index(const std::string& folder) {
   const std::string path = index_path(folder);
   require(has_index(folder), Exit::data,
           "{}: expected {} there, found none; make it with `saddle pack SOURCE --out {}`", folder, kIndexFile,
           folder);
   try {
-    return from_json(nlohmann::json::parse(read_file(path)));
-  } catch (const nlohmann::json::exception& error) {
-    fail(Exit::data, "{}: malformed: {}; pack it again with --force", path, error.what());
+    return parse_index(read_file(path));
   } catch (const Error& error) {
     fail(error.kind, "{}: {}", path, error.what());
   }
 }
 
 void write_index(const std::string& folder, const Index& index) {
-  nlohmann::json shards = nlohmann::json::array();
+  json shards = json::array();
   for (const ShardInfo& shard : index.shards) shards.push_back(shard_to_json(shard));
-  const nlohmann::json out{
+  const json out{
       {"format", kFormatVersion},         {"count", index.count}, {"schema", to_json(index.schema)},
       {"fingerprint", index.fingerprint}, {"shards", shards},     {"provenance", index.provenance}};
   write_file(index_path(folder), out.dump(1) + "\n");

@@ -11,11 +11,23 @@
 
 namespace saddle {
 
+// Where the parts of one field lie in a shard: offsets in the file, in bytes.
+struct Extent {
+  int64_t bytes = 0;      // of all samples, uncompressed
+  int64_t data = 0;       // of the first sample; unused if compressed
+  int64_t checksums = 0;  // uint64 [count]
+  int64_t ends = 0;       // int64 [count] of a variable field, else unused
+  int64_t chunks = 0;  // int64 [chunks, 3] of a compressed field: offset, stored bytes, 1 if stored as it was
+  int64_t chunk_bytes = 0;  // of a chunk, uncompressed; 0: not compressed
+  bool operator==(const Extent&) const = default;
+};
+
 struct ShardInfo {
   std::string file = {};  // in the folder of the index
   int64_t count = 0;
-  int64_t bytes = 0;        // of the file
-  std::string digest = {};  // of the checksums of its samples
+  int64_t bytes = 0;                 // of the file
+  std::string digest = {};           // of the checksums of its samples
+  std::vector<Extent> extents = {};  // by field; none in format 1, where only HDF5 knows them
 };
 
 struct Index {
@@ -27,10 +39,11 @@ struct Index {
 };
 
 inline constexpr const char* kIndexFile = "dataset.json";
-inline constexpr int kFormatVersion = 1;
+inline constexpr int kFormatVersion = 2;  // written; 1 is read too
 
 bool has_index(const std::string& folder);
 Index read_index(const std::string& folder);  // Exit::data if there is none or it is malformed
+Index parse_index(const std::string& text);   // what read_index does with the bytes of the file
 void write_index(const std::string& folder, const Index& index);
 std::string shard_name(int64_t number);  // "shard-00000.h5"
 

@@ -55,6 +55,10 @@ void check(const Field& field) {
   require(std::all_of(field.shape.begin(), field.shape.end(), [](int64_t n) { return n > 0; }), Exit::data,
           "schema: field {} has shape [{}]; every extent must be positive", name,
           fmt::join(field.shape, ", "));
+  double elements = 1;
+  for (const int64_t extent : field.shape) elements *= double(extent);
+  require(elements <= double(int64_t{1} << 48), Exit::data, "schema: field {} of [{}] is too large", name,
+          fmt::join(field.shape, ", "));
   require(field.classes == 0 || !torch::isFloatingType(field.dtype), Exit::data,
           "schema: field {} has classes, so it must be of integers", name);
   require(!field.variable || !field.shape.empty(), Exit::data,

@@ -1,6 +1,5 @@
-// One shard: a plain HDF5 file of contiguous little-endian datasets and a checksum per sample and field; see
-// FORMAT.md. HDF5 writes it and says where its parts are; samples are read by pread, 200 times as fast as
-// through HDF5's chunks and free of its global lock.
+// An open shard, read without HDF5: the index says where its parts lie (FORMAT.md), samples come by pread,
+// 200 times as fast as through HDF5's chunks and free of its global lock.
 #pragma once
 
 #include <cstdint>
@@ -12,47 +11,46 @@
 
 namespace saddle {
 
-// One field of all samples of a shard, as it lies in the file.
-struct Column {
-  std::vector<char> data;           // [count, shape...]
-  std::vector<uint64_t> checksums;  // [count]
-};
-
-// Hash of the checksums of a shard, field by field.
-std::string shard_digest(const std::vector<Column>& columns);
-
-// Writes `path` and syncs it; Exit::io with the reason. On a full disk HDF5 may report success, so only
-// reading the file back (Shard) proves it.
-void write_shard(const std::string& path, const Schema& schema, const std::vector<Column>& columns);
-
-std::string hdf5_version();  // of the library in use: "1.10.8"
-
-// An open shard, read only. Thread-safe.
+// Read only; thread-safe. Exit::data names the shard, and field and sample where it is about one.
 class Shard {
  public:
-  // Checks size, header, schema, count and digest against what the index says. Exit::data names the file.
+  // Checks presence, size and, while all shards' checksums together fit into 256 MiB, the digest of the
+  // checksums, which then stay in memory. Of a shard without extents (format 1) HDF5 is asked.
   Shard(const std::string& path, const Schema& schema, const ShardInfo& expected);
   ~Shard();
   Shard(Shard&& other) noexcept;
   Shard& operator=(Shard&&) = delete;
 
-  int64_t count() const { return count_; }
+  const std::string& path() const { return path_; }
+  int64_t count() const { return info_.count; }
   uint64_t stored_checksum(size_t field, int64_t row) const;
-  // Field number `field` of sample `row` into `to`, verified. Exit::data names shard, field and sample.
-  void read(size_t field, int64_t row, void* to) const;
+  // Rows of a variable field in sample `row`, at most shape[0]; 1 for other fields.
+  int64_t length(size_t field, int64_t row) const;
+  // Field number `field` of sample `row` into `to`: field.row_bytes() times its length. Compared with its
+  // checksum if `verify`.
+  void read(size_t field, int64_t row, void* to, bool verify = true) const;
+  void prefetch(size_t field, int64_t row) const;  // asks the system to fetch it soon
+  // Compares what the index says with what the file says through HDF5; returns where its parts lie.
+  std::vector<Extent> compare_with_hdf5(const Schema& schema) const;
 
  private:
-  struct Extent {
-    int64_t data, checksums;  // offsets in the file
+  struct Part {  // of a column's bytes
+    int64_t first, bytes;
   };
-  void locate(const Schema& schema, const ShardInfo& expected);
+  Part part(size_t field, int64_t row) const;
+  void check_extents() const;
+  void load_checksums();
   void read_at(int64_t offset, void* to, int64_t bytes) const;
+  void read_part(size_t field, Part part, char* to) const;
+  const char* chunk(size_t field, int64_t number) const;
+  std::string name(size_t field, int64_t row) const;
 
   std::string path_;
-  int64_t count_;
   std::vector<Field> fields_;
-  std::vector<Extent> extents_;
+  ShardInfo info_;
+  std::vector<std::vector<uint64_t>> checksums_;  // by field; empty if they did not fit
   int descriptor_ = -1;
+  uint64_t id_;  // among all shards this process ever opened
 };
 
 }  // namespace saddle

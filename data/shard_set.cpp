@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "data/checksum.h"
 #include "data/dataset.h"
+#include "data/shard_file.h"
 #include "dist/error.h"
 
 namespace saddle {
@@ -29,7 +31,11 @@ class ShardSet final : public Dataset {
 
   Batch read(const std::vector<int64_t>& indices) const override {
     Batch out;
-    for (size_t f = 0; f < schema().fields.size(); ++f) out.set(schema().fields[f].name, gather(f, indices));
+    for (size_t f = 0; f < schema().fields.size(); ++f) {
+      const Field& field = schema().fields[f];
+      out.set(field.name, gather(f, indices));
+      if (field.variable) out.set(field.name + "_length", lengths(f, indices));
+    }
     return out;
   }
 
@@ -37,15 +43,30 @@ class ShardSet final : public Dataset {
   torch::Tensor gather(size_t f, const std::vector<int64_t>& indices) const {
     const Field& field = schema().fields[f];
     torch::Tensor out = empty_rows(field, int64_t(indices.size()));
+    if (field.variable) out.zero_();
     char* to = static_cast<char*>(out.mutable_data_ptr());
     for (size_t i = 0; i < indices.size(); ++i) read_one(f, indices[i], to + int64_t(i) * field.bytes());
     return out;
   }
 
+  torch::Tensor lengths(size_t f, const std::vector<int64_t>& indices) const {
+    torch::Tensor out = torch::empty({int64_t(indices.size())}, torch::kLong);
+    for (size_t i = 0; i < indices.size(); ++i) {
+      const auto [shard, row] = place(indices[i]);
+      out.data_ptr<int64_t>()[i] = shard->length(f, row);
+    }
+    return out;
+  }
+
   void read_one(size_t f, int64_t index, char* to) const {
+    const auto [shard, row] = place(index);
+    shard->read(f, row, to);
+  }
+
+  std::pair<const Shard*, int64_t> place(int64_t index) const {
     require(index >= 0 && index < size(), Exit::bug, "sample {} of {}", index, size());
     const auto shard = size_t(std::upper_bound(ends_.begin(), ends_.end(), index) - ends_.begin());
-    shards_[shard].read(f, index - (shard ? ends_[shard - 1] : 0), to);
+    return {&shards_[shard], index - (shard ? ends_[shard - 1] : 0)};
   }
 
   Index index_;
@@ -67,6 +88,7 @@ void audit_sample(Audit& audit, const Shard& shard, const ShardInfo& info, size_
 }
 
 void audit_shard(Audit& audit, const Shard& shard, const ShardInfo& info, Fingerprint& fingerprint) {
+  shard.compare_with_hdf5(audit.index.schema);
   const auto& fields = audit.index.schema.fields;
   std::vector<std::vector<char>> samples;
   for (const Field& field : fields) samples.emplace_back(field.bytes());

@@ -1,37 +1,13 @@
-// A folder of shards: the writer that `saddle pack` uses, and the audit of `saddle check`. The reader is
-// open_shards in dataset.h.
+// The audit of a folder of shards for `saddle check`. The reader is open_shards in dataset.h.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "data/checksum.h"
 #include "data/index.h"
 #include "data/shard.h"
 
 namespace saddle {
-
-// Holds one shard in memory, so at most about `shard_bytes`. Files appear under their final names only when
-// they were read back whole; a folder left by an interrupted pack has no index.
-class ShardWriter {
- public:
-  ShardWriter(std::string folder, Schema schema, int64_t shard_bytes);
-  void append(const Batch& samples);  // on the host, in the schema's dtypes
-  Index finish(const nlohmann::json& provenance);
-  int64_t count() const { return index_.count; }
-
- private:
-  void roll();
-
-  std::string folder_;
-  int64_t capacity_;  // samples a shard
-  Index index_;
-  Fingerprint fingerprint_;
-  std::vector<Column> columns_;
-};
-
-// Deletes index and shards, nothing else; the index first, so that no half of a data set looks whole.
-void remove_shards(const std::string& folder);
 
 // Everything wrong with a folder, one line each; reads every byte. Exit::data if there is no index.
 struct Audit {

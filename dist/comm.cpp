@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
@@ -35,6 +36,8 @@ std::string outcome(const std::function<void()>& work) {
     return fmt::format("{}\n{}", static_cast<int>(e.kind), e.what());
   } catch (const c10::Error& e) {
     return fmt::format("{}\n{}", static_cast<int>(Exit::bug), e.what_without_backtrace());
+  } catch (const std::filesystem::filesystem_error& e) {
+    return fmt::format("{}\n{}", static_cast<int>(Exit::io), e.what());
   } catch (const std::exception& e) {
     return fmt::format("{}\n{}", static_cast<int>(Exit::bug), e.what());
   }

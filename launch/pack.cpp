@@ -1,11 +1,10 @@
-// saddle pack: a source -> a folder of shards.
+// saddle pack: a source -> a folder of shards, by all ranks together.
 #include "data/pack/pack.h"
-
-#include <filesystem>
 
 #include "dist/error.h"
 #include "dist/log.h"
 #include "launch/commands.h"
+#include "launch/cores.h"
 
 namespace saddle {
 namespace {
@@ -32,17 +31,97 @@ void say(const Packed& packed, const PackRequest& request) {
   fmt::print("{} {}: {} samples of {}, {:.1f} MiB in {} shard{} under {}\n",
              packed.already ? "already packed" : "packed", request.source, index.count,
              describe(index.schema), double(bytes_of(index)) / (1 << 20), index.shards.size(),
-             index.shards.size() == 1 ? "" : "s", request.out);
-  fmt::print("next: saddle check {}   or   saddle train --help\n", request.out);
+             index.shards.size() == 1 ? "" : "s", packed.folder);
 }
 
-// One rank writes; the others wait for it and share its error.
 int run(World& world, PackRequest request, const std::string& size) {
-  request.size = parse_size(size);
-  world.comm("cpu").together([&] {
-    if (world.rank() == 0) say(pack(request), request);
-  });
+  const Comm comm = world.comm("cpu");
+  comm.together([&] { request.size = parse_size(size); });
+  if (request.threads == 0)
+    request.threads = fair_threads(int64_t(allowed_cores().size()), comm.local_size());
+  const std::vector<Packed> all = pack(request, comm);
+  if (comm.rank() != 0) return 0;
+  for (const Packed& packed : all) say(packed, request);
+  fmt::print("next: saddle check {}   or   saddle train --help\n", all.front().folder);
   return 0;
+}
+
+// Flags that only some kinds of source heed: PackRequest::given remembers which were used, so that the others
+// can be refused.
+class Flags {
+ public:
+  Flags(CLI::App& app, std::shared_ptr<PackRequest> request) : app_(app), request_(std::move(request)) {}
+
+  template <class Value>
+  CLI::Option* add(const std::string& name, Value& value, const std::string& help) {
+    return app_.add_option("--" + name, value, help)->each([request = request_, name](const std::string&) {
+      request->given.push_back(name);
+    });
+  }
+
+ private:
+  CLI::App& app_;
+  std::shared_ptr<PackRequest> request_;
+};
+
+void add_picture_flags(Flags flags, PackRequest& r, std::string& size) {
+  flags.add("size", size, "HEIGHTxWIDTH in pixels (default: the source's)");
+  flags.add("channels", r.channels, "1 grey, 3 RGB, 4 RGBA (default: the source's, alpha blended)")
+      ->check(CLI::IsMember({1, 3, 4}));
+  flags.add("bits", r.bits, "8 or 16 a channel (default: the source's)")->check(CLI::IsMember({8, 16}));
+  flags.add("filter", r.filter, "Antialiased resize, as Pillow computes it (default: bilinear)")
+      ->check(CLI::IsMember({"box", "bilinear", "bicubic", "lanczos"}));
+  flags.add("crop", r.crop, "To the wanted aspect: center; none stretches; pad keeps all (default: center)")
+      ->check(CLI::IsMember({"center", "none", "pad"}));
+  flags.add("background", r.background,
+            "RRGGBB behind transparent pixels and around padded ones (default: black)");
+  flags.add("pair", r.pair, "A second folder, ZIP, font or volume, matched by name: fields a and b");
+  flags.add("derive", r.derive, "Field b made of a: edges, grey, down2, down4, down8")
+      ->check(CLI::IsMember({"edges", "grey", "down2", "down4", "down8"}));
+  flags.add("mask", r.mask, "Masks or label maps, matched by name: field mask");
+  flags.add("attributes", r.attributes, "CSV file: file name, then a column an attribute");
+}
+
+void add_array_flags(Flags flags, PackRequest& r) {
+  flags.add("axes", r.axes, "Order of an array's axes, where it is ambiguous")
+      ->check(CLI::IsMember({"auto", "NCHW", "NHWC"}));
+  flags.add("slices", r.slices, "Of volumes: one sample a slice")
+      ->check(CLI::IsMember({"axial", "coronal", "sagittal"}));
+  flags.add("patch", r.patch, "Of volumes: DxHxW, one sample a block");
+  flags.add("range", r.range,
+            "LOW:HIGH, the values of a volume that become black and white (default: its own)");
+  flags.add("tokens", r.tokens, "Of text: char or word (default: char)")
+      ->check(CLI::IsMember({"char", "word", "smiles"}));
+  flags.add("length", r.length, "Longest sequence in tokens, or clip in frames (default: the source's)")
+      ->check(CLI::PositiveNumber);
+  flags.add("vocabulary", r.vocabulary, "Most frequent words kept (default: all)")
+      ->check(CLI::PositiveNumber);
+  flags.add("characters", r.characters, "Of a font: what is drawn (default: letters and digits)");
+  flags.add("split", r.split, "Which part of an archive that has parts: train, test, ... (default: train)");
+}
+
+void add_choice_flags(CLI::App& pack, PackRequest& r) {
+  pack.add_option(
+          "--samples", r.samples,
+          "Number of samples, evenly spread over the source (default: all; 100000 of a generated set)")
+      ->check(CLI::PositiveNumber);
+  pack.add_option("--subset", r.subset, "Share such as 10% of every class, chosen by --seed");
+  pack.add_option("--validation", r.validation,
+                  "Share such as 10% that goes to OUT/validation, the rest to OUT/train");
+  pack.add_option("--seed", r.seed, "Of generated sets and of what is chosen")->capture_default_str();
+  pack.add_flag("--skip-bad", r.skip_bad, "Leave out damaged samples instead of failing");
+}
+
+void add_output_flags(CLI::App& pack, PackRequest& r) {
+  pack.add_option("--as", r.as, "Kind of source, where the first that takes it is not the one meant");
+  pack.add_option("--shard-mib", r.shard_mib, "Size of a shard in MiB; a rank holds one in memory")
+      ->capture_default_str();
+  pack.add_option("--compress", r.compress, "Deflate level 1 to 9; 0 none, which reads fastest")
+      ->check(CLI::Range(0, 9))
+      ->capture_default_str();
+  pack.add_option("--threads", r.threads, "Threads that decode, a rank (default: its share of the cores)")
+      ->check(CLI::PositiveNumber);
+  pack.add_flag("--force", r.force, "Replace what is in the folder");
 }
 
 }  // namespace
@@ -50,25 +129,17 @@ int run(World& world, PackRequest request, const std::string& size) {
 void add_pack(CLI::App& app, Command& chosen) {
   auto request = std::make_shared<PackRequest>();
   auto size = std::make_shared<std::string>();
-  CLI::App* pack = app.add_subcommand("pack", "Turn pictures, IDX files or a generated set into shards");
+  CLI::App* pack = app.add_subcommand(
+      "pack",
+      "Turn pictures, arrays, volumes, text or a generated set into shards; under mpirun by all ranks");
   pack->add_option("SOURCE", request->source, "One of" + importer_help())->required();
-  pack->add_option("--out", request->out, "Folder to write, made if absent")->required();
-  pack->add_option("--size", *size,
-                   "HEIGHTxWIDTH in pixels: centre crop, then antialiased resize (default: the source's)");
-  pack->add_option("--channels", request->channels, "1 grey or 3 colour (default: the source's)")
-      ->check(CLI::IsMember({1, 3}));
-  pack->add_option("--shard-mib", request->shard_mib, "Size of a shard in MiB; one is held in memory")
-      ->capture_default_str();
-  pack->add_option("--seed", request->seed, "Seed of generated sets")->capture_default_str();
-  pack->add_option(
-          "--samples", request->samples,
-          "Number of samples; of files, so many evenly spread (default: all, 100000 of a generated set)")
-      ->check(CLI::PositiveNumber);
-  pack->add_option("--split", request->split, "Which part of an IDX folder")
-      ->check(CLI::IsMember({"train", "test"}))
-      ->capture_default_str();
-  pack->add_flag("--skip-bad", request->skip_bad, "Leave out damaged files instead of failing");
-  pack->add_flag("--force", request->force, "Replace what is in the folder");
+  pack->add_option("--out", request->out,
+                   "Folder to write, made if absent; an interrupted pack goes on there")
+      ->required();
+  add_picture_flags({*pack, request}, *request, *size);
+  add_array_flags({*pack, request}, *request);
+  add_choice_flags(*pack, *request);
+  add_output_flags(*pack, *request);
   pack->callback([=, &chosen] { chosen = [=](World& world) { return run(world, *request, *size); }; });
 }
 

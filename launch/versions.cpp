@@ -2,7 +2,7 @@
 
 #include <torch/headeronly/version.h>
 
-#include "data/shard.h"
+#include "data/shard_file.h"
 #include "dist/comm.h"
 #include "dist/cuda/load.h"
 

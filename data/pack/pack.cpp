@@ -1,20 +1,31 @@
 #include "data/pack/pack.h"
 
+#include <ATen/Parallel.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <mutex>
+#include <sstream>
+#include <thread>
 
-#include "data/shard_set.h"
+#include "data/pack/select.h"
+#include "data/shard_writer.h"
 #include "dist/error.h"
+#include "dist/file.h"
 #include "dist/log.h"
 
 namespace saddle {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
+
+// What is being packed into a folder without an index yet: the shards there belong to it.
+constexpr const char* kPlan = "packing.json";
 
 // A line on the terminal, or one in the log every ten seconds, from the second second on.
 class Progress {
@@ -46,7 +57,7 @@ class Progress {
   bool drawn_ = false;
 };
 
-// Damaged samples: the first few in words, all in number.
+// Damaged samples of one rank: the first few in words, all in number.
 struct Damage {
   int64_t count = 0;
   std::string first;
@@ -60,25 +71,34 @@ struct Damage {
 };
 
 // All that decides the bytes of a pack, and what a folder is compared by.
-nlohmann::json provenance(const Source& source, const PackRequest& request) {
-  nlohmann::json out = source.provenance;
+json provenance(const Source& source, const PackRequest& request, const Part& part) {
+  json out = source.provenance;
   out["pack"] = {{"schema", to_json(source.schema)},
                  {"samples", source.count},
                  {"kept", request.samples},
                  {"shard_mib", request.shard_mib},
                  {"skip_bad", request.skip_bad}};
+  json& how = out["pack"];
+  if (request.compress) how["compress"] = request.compress;
+  if (!request.subset.empty() || !request.validation.empty())
+    how["choice"] = {{"subset", request.subset},
+                     {"validation", request.validation},
+                     {"part", part.folder},
+                     {"seed", request.seed}};
+  for (const std::string& flag : request.given) how["flags"].push_back(flag);
   return out;
 }
 
 bool is_rubble(const fs::path& folder) {  // only what an interrupted pack leaves
-  for (const auto& entry : fs::directory_iterator(folder))
-    if (!entry.path().filename().string().starts_with("shard-") &&
-        !entry.path().filename().string().starts_with(kIndexFile))
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with("shard-") && !name.starts_with(kIndexFile) && !name.starts_with(kPlan))
       return false;
+  }
   return true;
 }
 
-bool same_pack(const std::string& out, const nlohmann::json& provenance) {
+bool same_pack(const std::string& out, const json& provenance) {
   if (!has_index(out)) return false;
   try {
     return read_index(out).provenance == provenance;
@@ -87,60 +107,196 @@ bool same_pack(const std::string& out, const nlohmann::json& provenance) {
   }
 }
 
-void make_room(const PackRequest& request) {
-  fs::create_directories(request.out);
-  require(request.force || (!has_index(request.out) && is_rubble(request.out)), Exit::usage,
-          "{}: holds {}; choose another folder, remove it, or pass --force", request.out,
-          has_index(request.out) ? "another data set, or the same packed in another way" : "other files");
-  remove_shards(request.out);
+std::string plan_path(const std::string& folder) {
+  return (fs::path(folder) / kPlan).string();
 }
 
-void check_space(const PackRequest& request, const Source& source) {
-  int64_t bytes = 0;
-  for (const Field& field : source.schema.fields) bytes += field.bytes() + int64_t(sizeof(uint64_t));
+void clear(const std::string& folder) {
+  remove_shards(folder);
+  fs::remove(plan_path(folder));
+}
+
+// Leaves the folder with this plan and no shard but the plan's own.
+void make_room(const std::string& folder, const std::string& plan, bool force) {
+  fs::create_directories(folder);
+  const bool interrupted =
+      !has_index(folder) && fs::exists(plan_path(folder)) && read_file(plan_path(folder)) == plan;
+  if (interrupted && !force) return;
+  require(force || (!has_index(folder) && is_rubble(folder)), Exit::usage,
+          "{}: holds {}; choose another folder, remove it, or pass --force", folder,
+          has_index(folder) ? "another data set, or the same packed in another way" : "other files");
+  clear(folder);
+  write_file(plan_path(folder), plan);
+}
+
+// Of the shards that are missing. Variable and compressed ones take what they take.
+void check_space(const std::string& folder, const PackRequest& request, const Schema& schema,
+                 int64_t missing) {
+  const bool known = request.compress == 0 && std::none_of(schema.fields.begin(), schema.fields.end(),
+                                                           [](const Field& field) { return field.variable; });
   constexpr int64_t kSlack = 1 << 20;
-  const int64_t needed = bytes * source.count + kSlack, free = int64_t(fs::space(request.out).available);
-  require(needed <= free, Exit::io, "{}: needs {} MiB, its disk has {} MiB free", request.out, needed >> 20,
-          free >> 20);
+  const int64_t words = int64_t(schema.fields.size() * sizeof(uint64_t));
+  const int64_t needed = (schema.sample_bytes() + words) * missing + kSlack;
+  const int64_t free = int64_t(fs::space(folder).available);
+  require(!known || needed <= free, Exit::io, "{}: needs {} MiB, its disk has {} MiB free", folder,
+          needed >> 20, free >> 20);
 }
 
-// With --samples N of a larger source: N of them, evenly spread, since sources are often sorted by class.
-void thin(Source& source, int64_t samples) {
-  if (samples <= 0 || samples >= source.count) return;
-  source.sample = [all = source.count, samples, inner = source.sample](int64_t i) {
-    return inner(i * all / samples);
-  };
-  source.count = samples;
-}
+// One data set on its way: the shards of `part`, of which this rank writes every size-th.
+class Job {
+ public:
+  Job(const PackRequest& request, const Source& source, const Part& part, std::string folder,
+      const Comm& comm)
+      : request_(request),
+        source_(source),
+        part_(part),
+        folder_(std::move(folder)),
+        comm_(comm),
+        provenance_(provenance(source, request, part)),
+        count_(part.samples.empty() ? source.count : int64_t(part.samples.size())),
+        capacity_(shard_capacity(source.schema, request.shard_mib << 20)),
+        shards_(size_t((count_ + capacity_ - 1) / capacity_)) {}
 
-Damage write_all(const Source& source, ShardWriter& writer, bool skip_bad) {
-  Damage damage;
-  Progress progress(source.count);
-  for (int64_t i = 0; i < source.count; ++i) try {
-      const Batch sample = source.sample(i);
-      if (skip_bad || damage.count == 0) writer.append(sample);
-      progress.at(i + 1);
-    } catch (const Error& error) {
-      if (error.kind != Exit::data) throw;
-      damage.add(error, skip_bad);
+  Packed run() {
+    bool already = false;
+    comm_.together([&] { already = !request_.force && same_pack(folder_, provenance_); });
+    if (already) return {.folder = folder_, .index = read_index(folder_), .already = true};
+    comm_.together([&] {
+      if (comm_.rank() == 0) make_room(folder_, provenance_.dump(1), request_.force);
+    });
+    try {
+      comm_.together([&] { find_published(); });
+      comm_.together([&] { write_mine(); });
+      return finish();
+    } catch (...) {
+      if (comm_.rank() == 0) clear(folder_);
+      throw;
     }
-  require(damage.count == 0 || skip_bad, Exit::data,
-          "{} of {} samples are damaged, the first: {}; mend or remove them, or pass --skip-bad",
-          damage.count, source.count, damage.first);
-  return damage;
+  }
+
+ private:
+  bool mine(size_t shard) const { return int(shard % size_t(comm_.size())) == comm_.rank(); }
+  int64_t slots(size_t shard) const { return std::min(capacity_, count_ - int64_t(shard) * capacity_); }
+
+  void find_published() {
+    int64_t missing = 0;
+    for (size_t s = 0; s < shards_.size(); ++s) {
+      if (mine(s)) shards_[s] = published_shard(folder_, int64_t(s), source_.schema);
+      if (shards_[s]) ++resumed_, damage_.count += slots(s) - shards_[s]->count;
+      if (mine(s) && !shards_[s]) missing += slots(s);
+    }
+    if (resumed_) log::info("{}: going on with {} shards that are there already", folder_, resumed_);
+    check_space(folder_, request_, source_.schema, missing * comm_.size());
+    to_do_ = missing;
+  }
+
+  void write_mine() {
+    std::optional<Progress> progress;
+    if (comm_.rank() == 0) progress.emplace(to_do_ * comm_.size());
+    for (size_t s = 0; s < shards_.size(); ++s) {
+      if (!mine(s) || shards_[s]) continue;
+      ShardBuilder builder(source_.schema, slots(s));
+      decode(int64_t(s) * capacity_, slots(s), builder, progress ? &*progress : nullptr);
+      if (damage_.count > 0 && !request_.skip_bad) continue;  // only looks for more
+      const std::vector<Column> columns = std::move(builder).columns();
+      shards_[s] = columns[0].checksums.empty()
+                       ? ShardInfo{}
+                       : publish_shard(folder_, int64_t(s), source_.schema, columns, request_.compress);
+    }
+  }
+
+  // Samples [first, first + count) into the slots, by several threads.
+  void decode(int64_t first, int64_t count, ShardBuilder& builder, Progress* progress) {
+    std::atomic<int64_t> next = 0;
+    std::exception_ptr failure;
+    const auto work = [&] {
+      at::set_num_threads(1);  // of LibTorch in this thread
+      for (int64_t slot; (slot = next++) < count;) try {
+          builder.put(slot, sample(first + slot));
+          const std::lock_guard lock(mutex_);
+          if (progress) progress->at(++done_ * comm_.size());
+        } catch (const Error& error) {
+          const std::lock_guard lock(mutex_);
+          if (error.kind == Exit::data) {
+            damage_.add(error, request_.skip_bad);
+            continue;
+          }
+          failure = std::current_exception(), next = count;
+        } catch (...) {
+          const std::lock_guard lock(mutex_);
+          failure = std::current_exception(), next = count;
+        }
+    };
+    std::vector<std::thread> threads;
+    for (int64_t t = 1; t < (source_.serial ? 1 : request_.threads); ++t) threads.emplace_back(work);
+    work();
+    for (std::thread& thread : threads) thread.join();
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  Batch sample(int64_t i) const {
+    return source_.sample(part_.samples.empty() ? i : part_.samples[size_t(i)]);
+  }
+
+  // What each rank knows, together; the index from rank 0.
+  Packed finish() {
+    json mine{{"damaged", damage_.count}, {"first", damage_.first}, {"resumed", resumed_}};
+    Packed out{.folder = folder_};
+    std::string first;
+    for (const std::string& text : comm_.all_gather_text(mine.dump())) {
+      const json rank = json::parse(text);
+      out.skipped += rank.at("damaged").get<int64_t>(), out.resumed += rank.at("resumed").get<int64_t>();
+      if (first.empty()) first = rank.at("first");
+    }
+    require(out.skipped == 0 || request_.skip_bad, Exit::data,
+            "{} of {} samples are damaged, the first: {}; mend or remove them, or pass --skip-bad",
+            out.skipped, count_, first);
+    comm_.together([&] {
+      if (comm_.rank() == 0) publish();
+    });
+    comm_.together([&] { out.index = read_index(folder_); });
+    return out;
+  }
+
+  void publish() {
+    std::vector<ShardInfo> all;
+    for (size_t s = 0; s < shards_.size(); ++s)
+      if (fs::exists(fs::path(folder_) / shard_name(int64_t(s))))
+        all.push_back(mine(s) && shards_[s]
+                          ? *shards_[s]
+                          : read_header(fs::path(folder_) / shard_name(int64_t(s)), source_.schema));
+    publish_index(folder_, source_.schema, all, provenance_);
+    fs::remove(plan_path(folder_));
+  }
+
+  const PackRequest& request_;
+  const Source& source_;
+  const Part& part_;
+  const std::string folder_;
+  const Comm comm_;
+  const json provenance_;
+  const int64_t count_, capacity_;  // samples: of all shards, of one
+  std::vector<std::optional<ShardInfo>>
+      shards_;  // of this rank: those that are written; without a file if all were bad
+  int64_t resumed_ = 0, to_do_ = 0, done_ = 0;
+  std::mutex mutex_;  // guards damage_ and done_ while threads decode
+  Damage damage_;
+};
+
+bool heeds(const Importer& importer, const std::string& flag) {
+  std::istringstream flags(importer.flags);
+  return std::find(std::istream_iterator<std::string>(flags), {}, flag) !=
+         std::istream_iterator<std::string>();
 }
 
-Packed write(const PackRequest& request, const Source& source, const nlohmann::json& provenance) {
-  make_room(request);
-  try {
-    check_space(request, source);
-    ShardWriter writer(request.out, source.schema, request.shard_mib << 20);
-    const Damage damage = write_all(source, writer, request.skip_bad);
-    return {.index = writer.finish(provenance), .skipped = damage.count};
-  } catch (...) {
-    remove_shards(request.out);
-    throw;
-  }
+const Importer& find_importer(const PackRequest& request) {
+  for (const Importer* importer : importers())
+    if (request.as.empty() ? importer->accepts(request) : request.as == importer->name) return *importer;
+  require(request.as.empty(), Exit::usage, "--as {}: no such kind of source; there are{}", request.as,
+          importer_help());
+  fail(Exit::usage, "{}: {}; SOURCE may be{}", request.source,
+       fs::exists(request.source) ? "not a source that is known" : "no such file, folder or generated set",
+       importer_help());
 }
 
 }  // namespace
@@ -153,24 +309,35 @@ std::string importer_help() {
 }
 
 Source open_source(const PackRequest& request) {
-  for (const Importer* importer : importers())
-    if (importer->accepts(request)) return importer->open(request);
-  fail(Exit::usage, "{}: {}; SOURCE may be{}", request.source,
-       fs::exists(request.source) ? "not a source that is known" : "no such file, folder or generated set",
-       importer_help());
+  const Importer& importer = find_importer(request);
+  for (const std::string& flag : request.given)
+    require(heeds(importer, flag), Exit::usage,
+            "--{}: means nothing for a source of kind {}, which heeds{}{}", flag, importer.name,
+            *importer.flags ? " " : " no flags of its own", importer.flags);
+  return importer.open(request);
 }
 
-Packed pack(const PackRequest& request) try {
-  require(request.shard_mib > 0, Exit::usage, "--shard-mib: expected at least 1, found {}",
-          request.shard_mib);
-  Source source = open_source(request);
-  const auto identity = provenance(source, request);
-  if (!request.force && same_pack(request.out, identity))
-    return {.index = read_index(request.out), .already = true};
-  thin(source, request.samples);
-  return write(request, source, identity);
-} catch (const fs::filesystem_error& error) {
-  fail(Exit::io, "{}", error.what());
+std::vector<Packed> pack(const PackRequest& asked, const Comm& comm) {
+  PackRequest request = asked;
+  request.threads = std::max<int64_t>(1, request.threads);
+  Source source;
+  std::vector<Part> parts;
+  comm.together([&] {
+    require(request.shard_mib > 0, Exit::usage, "--shard-mib: expected at least 1, found {}",
+            request.shard_mib);
+    source = open_source(request);
+    require(source.count > 0, Exit::data, "{}: no sample in it", request.source);
+    parts = select(request, source);
+  });
+  std::vector<Packed> out;
+  for (const Part& part : parts)
+    out.push_back(Job(request, source, part, (fs::path(request.out) / part.folder).string(), comm).run());
+  return out;
+}
+
+Packed pack(const PackRequest& request) {
+  require(request.validation.empty(), Exit::bug, "pack: a validation set makes two");
+  return pack(request, World::alone()).front();
 }
 
 }  // namespace saddle

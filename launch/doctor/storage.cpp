@@ -16,6 +16,7 @@
 
 #include "data/checksum.h"
 #include "data/shard.h"
+#include "data/shard_file.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/trace.h"
@@ -197,13 +198,10 @@ Lines check_locks(const Comm& comm, double limit) {
     } const place(folder);
     const std::string file = folder + "/" + shard_name(0);
     const Schema schema{{{.name = "x", .shape = {1}, .class_names = {}}}};
-    std::vector<Column> columns{{.data = std::vector<char>(sizeof(float)), .checksums = {}}};
+    std::vector<Column> columns{{.data = std::vector<char>(sizeof(float))}};
     columns[0].checksums.push_back(checksum(columns[0].data.data(), columns[0].data.size()));
     write_shard(file, schema, columns);
-    const ShardInfo info{.file = shard_name(0),
-                         .count = 1,
-                         .bytes = int64_t(fs::file_size(file)),
-                         .digest = shard_digest(columns)};
+    const ShardInfo info = read_header(file, schema);
     const int foreign = open(file.c_str(), O_RDWR | O_CLOEXEC);
     const bool locked = foreign >= 0 && flock(foreign, LOCK_EX | LOCK_NB) == 0;
     bool reads = true;

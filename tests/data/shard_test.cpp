@@ -7,6 +7,7 @@
 
 #include "data/dataset.h"
 #include "data/shard_set.h"
+#include "data/shard_writer.h"
 #include "dist/random.h"
 #include "tests/data/folder.h"
 

@@ -1,0 +1,70 @@
+#include "data/pack/select.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "data/sampler.h"
+#include "dist/error.h"
+
+namespace saddle {
+namespace {
+
+double parse_share(const char* flag, const std::string& text) {  // "10%" -> 0.1
+  double value = 0;
+  const char* end = text.data() + text.size() - (text.ends_with('%') ? 1 : 0);
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  require(error == std::errc() && rest == end && text.ends_with('%') && value > 0 && value < 100, Exit::usage,
+          "--{}: expected a share between 0% and 100% such as 10%, found {}", flag, text);
+  return value / 100;
+}
+
+std::vector<int64_t> spread(int64_t count, int64_t samples) {
+  std::vector<int64_t> out(size_t(samples ? std::min(samples, count) : count));
+  for (size_t i = 0; i < out.size(); ++i) out[i] = int64_t(i) * count / int64_t(out.size());
+  return out;
+}
+
+struct Halves {
+  std::vector<int64_t> chosen, others;
+};
+
+// `share` of each class: the first of its members in an order that `seed` shuffles.
+Halves divide(const std::vector<int64_t>& from, const Source& source, double share, uint64_t seed) {
+  std::map<int64_t, std::vector<int64_t>> classes;
+  for (const int64_t i : from) classes[source.label ? source.label(i) : 0].push_back(i);
+  Halves out;
+  for (const auto& [label, members] : classes) {
+    const Shuffle order(int64_t(members.size()), seed);
+    const auto wanted = int64_t(std::lround(share * double(members.size())));
+    for (int64_t i = 0; i < int64_t(members.size()); ++i)
+      (i < wanted ? out.chosen : out.others).push_back(members[size_t(order(i))]);
+  }
+  std::sort(out.chosen.begin(), out.chosen.end());
+  std::sort(out.others.begin(), out.others.end());
+  return out;
+}
+
+}  // namespace
+
+std::vector<Part> select(const PackRequest& request, const Source& source) {
+  const bool thinned = request.samples > 0 && request.samples < source.count;
+  if (!thinned && request.subset.empty() && request.validation.empty()) return {Part{}};
+  std::vector<int64_t> all = spread(source.count, request.samples);
+  const auto some = [&](const std::vector<int64_t>& part, const char* flag) {
+    require(!part.empty(), Exit::usage, "--{}: nothing is left of {} samples", flag, source.count);
+  };
+  if (!request.subset.empty()) {
+    all = divide(all, source, parse_share("subset", request.subset), request.seed).chosen;
+    some(all, "subset");
+  }
+  if (request.validation.empty()) return {Part{.samples = std::move(all)}};
+  Halves halves = divide(all, source, parse_share("validation", request.validation), request.seed + 1);
+  some(halves.chosen, "validation"), some(halves.others, "validation");
+  return {{.folder = "train", .samples = std::move(halves.others)},
+          {.folder = "validation", .samples = std::move(halves.chosen)}};
+}
+
+}  // namespace saddle
