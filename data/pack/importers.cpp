@@ -5,9 +5,11 @@ namespace saddle {
 
 const std::vector<const Importer*>& importers() {
   static const std::vector<const Importer*> table{
+      // clang-format off
       &kMixtures,
       &kIdx,
       &kPictures,
+      // clang-format on
   };
   return table;
 }
