@@ -8,5 +8,6 @@ namespace saddle {
 extern const Importer kIdx;
 extern const Importer kMixtures;
 extern const Importer kPictures;
+extern const Importer kStyleGan;
 
 }  // namespace saddle
