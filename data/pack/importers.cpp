@@ -8,6 +8,7 @@ const std::vector<const Importer*>& importers() {
       // clang-format off
       &kMixtures,
       &kIdx,
+      &kPairs,
       &kStyleGan,
       &kPictures,
       // clang-format on
