@@ -158,7 +158,7 @@ std::vector<size_t> rows_of(const Files& files, const Table& table, const std::s
   return out;
 }
 
-Part classes_of(const Column& column, const std::vector<size_t>& rows) {
+PicturePart classes_of(const Column& column, const std::vector<size_t>& rows) {
   std::vector<std::string> names;
   for (const auto& [text, code] : column.code) names.push_back(text);
   std::sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
@@ -174,7 +174,7 @@ Part classes_of(const Column& column, const std::vector<size_t>& rows) {
   return label_part(field, std::move(labels));
 }
 
-Part numbers_of(const Column& column, const std::vector<size_t>& rows) {
+PicturePart numbers_of(const Column& column, const std::vector<size_t>& rows) {
   std::vector<float> values;
   for (size_t row : rows) values.push_back(column.values[row]);
   const auto shared = std::make_shared<const std::vector<float>>(std::move(values));
@@ -186,10 +186,10 @@ Part numbers_of(const Column& column, const std::vector<size_t>& rows) {
 
 }  // namespace
 
-std::vector<Part> attribute_parts(const Files& files, const std::string& csv) {
+std::vector<PicturePart> attribute_parts(const Files& files, const std::string& csv) {
   const Table table = read_table(csv);
   const auto rows = rows_of(files, table, csv);
-  std::vector<Part> out;
+  std::vector<PicturePart> out;
   for (const Column& column : table.columns) {
     require(column.is_classes() || column.numbers, Exit::data,
             "{}: column {}: expected numbers or at most {} distinct texts; remove the column", csv,

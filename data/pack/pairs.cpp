@@ -59,7 +59,7 @@ Source open_derived(const PackRequest& request) {
   const FileSet files = open_pictures(request.source);
   const Fit fit = common_fit(*files, request);
   const Derivation derived = derivation(request.derive, fit);
-  Part part = picture_part("a", files, fit);
+  PicturePart part = picture_part("a", files, fit);
   part.fields.push_back(derived.field);
   part.add = [derived, picture = part.add](int64_t i, Batch& out) {
     picture(i, out);
@@ -74,7 +74,7 @@ Source open_pair(const PackRequest& request) {
   const FileSet a = open_pictures(request.source), b = open_pictures(request.pair);
   const auto order = partners(*a, *b, /*both=*/true);
   const Fit fit_a = common_fit(*a, request), fit_b = common_fit(*b, request);
-  Part second = picture_part("b", b, fit_b, order);
+  PicturePart second = picture_part("b", b, fit_b, order);
   second.add = [=, picture = second.add](int64_t i, Batch& out) {
     require_same_aspect(*a, size_t(i), *b, order[size_t(i)]);
     picture(i, out);

@@ -75,7 +75,7 @@ std::unordered_map<std::string, size_t> by_stem(const Files& files) {
   return out;
 }
 
-Part mask_part(FileSet files, const std::string& path, const Fit& fit) {
+PicturePart mask_part(FileSet files, const std::string& path, const Fit& fit) {
   const FileSet masks = open_pictures(path);
   const Fit how{.channels = 1, .size = fit.size, .filter = "nearest", .crop = fit.crop};
   const auto order = partners(*files, *masks, /*both=*/false);
@@ -158,36 +158,36 @@ std::vector<size_t> partners(const Files& files, const Files& others, bool both)
   return out;
 }
 
-Part picture_part(const std::string& name, FileSet files, const Fit& fit, std::vector<size_t> order) {
+PicturePart picture_part(const std::string& name, FileSet files, const Fit& fit, std::vector<size_t> order) {
   return {.fields = {image_field(name, fit.channels, fit.size, fit.bits)}, .add = [=](int64_t i, Batch& out) {
             const size_t k = order.empty() ? size_t(i) : order[size_t(i)];
             out.set(name, saddle::fit(decode_picture(files->path(k), files->read(k)), fit).unsqueeze(0));
           }};
 }
 
-Part label_part(const Field& field, std::vector<int32_t> labels) {
+PicturePart label_part(const Field& field, std::vector<int32_t> labels) {
   const auto shared = std::make_shared<const std::vector<int32_t>>(std::move(labels));
   const auto label = [shared](int64_t i) { return int64_t{(*shared)[size_t(i)]}; };
-  Part part{.fields = {field}, .add = [=, name = field.name](int64_t i, Batch& out) {
-              out.set(name, torch::full({1}, label(i), torch::kLong));
-            }};
+  PicturePart part{.fields = {field}, .add = [=, name = field.name](int64_t i, Batch& out) {
+                     out.set(name, torch::full({1}, label(i), torch::kLong));
+                   }};
   if (field.name == "label") part.label = label;
   return part;
 }
 
-std::vector<Part> companions(FileSet files, const PackRequest& request, const Fit& fit) {
-  std::vector<Part> out;
+std::vector<PicturePart> companions(FileSet files, const PackRequest& request, const Fit& fit) {
+  std::vector<PicturePart> out;
   if (!request.mask.empty()) out.push_back(mask_part(files, request.mask, fit));
   if (request.attributes.empty()) return out;
-  for (Part& part : attribute_parts(*files, request.attributes)) out.push_back(std::move(part));
+  for (PicturePart& part : attribute_parts(*files, request.attributes)) out.push_back(std::move(part));
   return out;
 }
 
-Source assemble(const Files& files, const Fit& fit, const std::vector<Part>& parts) {
+Source assemble(const Files& files, const Fit& fit, const std::vector<PicturePart>& parts) {
   Source source{.count = int64_t(files.count()), .provenance = files.identity()};
   source.provenance["fit"] = {{"filter", fit.filter}, {"crop", fit.crop}, {"background", fit.background}};
   std::set<std::string> names;
-  for (const Part& part : parts) {
+  for (const PicturePart& part : parts) {
     for (const Field& field : part.fields) {
       require(names.insert(field.name).second, Exit::data, "two fields are named {}; rename an attribute",
               field.name);
@@ -198,7 +198,7 @@ Source assemble(const Files& files, const Fit& fit, const std::vector<Part>& par
   }
   source.sample = [parts](int64_t i) {
     Batch out;
-    for (const Part& part : parts) part.add(i, out);
+    for (const PicturePart& part : parts) part.add(i, out);
     return out;
   };
   return source;

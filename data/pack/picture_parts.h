@@ -12,7 +12,7 @@
 
 namespace saddle {
 
-struct Part {
+struct PicturePart {
   std::vector<Field> fields;
   std::function<void(int64_t, Batch&)> add;              // of sample i, as [1, shape...]; thread-safe
   std::function<int64_t(int64_t)> label = {};            // of the part that adds the field `label`
@@ -38,13 +38,14 @@ void require_same_aspect(const Files& files, size_t i, const Files& others, size
 std::vector<size_t> partners(const Files& files, const Files& others, bool both);
 
 // Sample i is file i, or file order[i].
-Part picture_part(const std::string& name, FileSet files, const Fit& fit, std::vector<size_t> order = {});
-Part label_part(const Field& field, std::vector<int32_t> labels);
+PicturePart picture_part(const std::string& name, FileSet files, const Fit& fit,
+                         std::vector<size_t> order = {});
+PicturePart label_part(const Field& field, std::vector<int32_t> labels);
 // The mask, attributes and so on that the request names.
-std::vector<Part> companions(FileSet files, const PackRequest& request, const Fit& fit);
-std::vector<Part> attribute_parts(const Files& files, const std::string& csv);  // attributes.cpp
+std::vector<PicturePart> companions(FileSet files, const PackRequest& request, const Fit& fit);
+std::vector<PicturePart> attribute_parts(const Files& files, const std::string& csv);  // attributes.cpp
 
 // Exit::data if two parts add fields of one name.
-Source assemble(const Files& files, const Fit& fit, const std::vector<Part>& parts);
+Source assemble(const Files& files, const Fit& fit, const std::vector<PicturePart>& parts);
 
 }  // namespace saddle

@@ -28,7 +28,7 @@ std::vector<std::string> classes_of(const Files& files) {
   return names;
 }
 
-Part class_part(const Files& files, const std::vector<std::string>& classes) {
+PicturePart class_part(const Files& files, const std::vector<std::string>& classes) {
   std::vector<int32_t> labels;
   for (const std::string& name : files.names())
     labels.push_back(
@@ -42,9 +42,9 @@ Source open(const PackRequest& request) {
   const FileSet files = open_pictures(request.source);
   const auto classes = classes_of(*files);
   const Fit fit = common_fit(*files, request);
-  std::vector<Part> parts{picture_part("image", files, fit)};
+  std::vector<PicturePart> parts{picture_part("image", files, fit)};
   if (!classes.empty()) parts.push_back(class_part(*files, classes));
-  for (Part& part : companions(files, request, fit)) parts.push_back(std::move(part));
+  for (PicturePart& part : companions(files, request, fit)) parts.push_back(std::move(part));
   return assemble(*files, fit, parts);
 }
 

@@ -48,7 +48,7 @@ Labels by_name(const json& rows, const std::string& path) {
   return out;
 }
 
-Part classes_of(const std::vector<const json*>& rows, const std::string& path) {
+PicturePart classes_of(const std::vector<const json*>& rows, const std::string& path) {
   constexpr int64_t kMost = int64_t{1} << 20;
   std::vector<int32_t> labels;
   int64_t classes = 0;
@@ -62,7 +62,7 @@ Part classes_of(const std::vector<const json*>& rows, const std::string& path) {
   return label_part(label_field(classes, {}), std::move(labels));
 }
 
-Part vectors_of(const std::vector<const json*>& rows, const std::string& path) {
+PicturePart vectors_of(const std::vector<const json*>& rows, const std::string& path) {
   const size_t dims = rows[0]->size();
   auto all = std::make_shared<std::vector<float>>();
   for (const json* row : rows) {
@@ -84,7 +84,7 @@ Part vectors_of(const std::vector<const json*>& rows, const std::string& path) {
       }};
 }
 
-Part labels_part(const Files& files, const json& table, const std::string& path) {
+PicturePart labels_part(const Files& files, const json& table, const std::string& path) {
   const Labels labels = by_name(table, path);
   std::vector<const json*> rows;
   for (const std::string& name : files.names()) {
@@ -100,9 +100,9 @@ Source open(const PackRequest& request) {
   const json table = read_table(*tables);
   require(!table.is_null(), Exit::data, "{}: expected a dataset.json with labels", request.source);
   const Fit fit = common_fit(*files, request);
-  std::vector<Part> parts{picture_part("image", files, fit)};
+  std::vector<PicturePart> parts{picture_part("image", files, fit)};
   if (!table["labels"].is_null()) parts.push_back(labels_part(*files, table["labels"], tables->path(0)));
-  for (Part& part : companions(files, request, fit)) parts.push_back(std::move(part));
+  for (PicturePart& part : companions(files, request, fit)) parts.push_back(std::move(part));
   return assemble(*files, fit, parts);
 }
 
