@@ -1,16 +1,21 @@
 // Pictures as Pillow decodes and resizes them; see tests/peers/pictures.py.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "data/pack/resize.h"
 #include "data/picture.h"
+#include "tests/data/folder.h"
 
 namespace saddle {
 namespace {
 
 using nlohmann::json;
+using test::error_of;
+using testing::HasSubstr;
 
 const json& golden() {
   static const json file = json::parse(std::ifstream(SADDLE_SOURCE_DIR "/tests/peers/goldens/pictures.json"));
@@ -95,6 +100,73 @@ TEST(Picture, IsDecodedAsPillowDoes) {
     EXPECT_LE(distance(found, expected), name.starts_with("jpeg") ? 1 : 0) << name;
     EXPECT_EQ(picture_info(name, bytes), (PictureInfo{shape[0], shape[1], shape[2], wide ? 16 : 8})) << name;
   }
+}
+
+std::string file_of(const std::string& name) {
+  for (const json& row : golden()["decode"])
+    if (row["name"] == name) return from_base64(row["file"]);
+  throw std::runtime_error(name);
+}
+
+std::string big_endian(uint32_t value, int bytes) {
+  std::string out;
+  while (bytes-- > 0) out += char(value >> (8 * bytes));
+  return out;
+}
+
+uint32_t number_at(const std::string& bytes, size_t at) {
+  uint32_t value = 0;
+  for (size_t k = 0; k < 4; ++k) value = value << 8 | uint8_t(bytes[at + k]);
+  return value;
+}
+
+// A PNG whose chunks have the checksums of what they hold now.
+std::string with_sums(std::string png) {
+  for (size_t at = 8; at + 12 <= png.size();) {
+    const uint32_t length = number_at(png, at);
+    if (length > png.size() - at - 12) break;
+    const auto sum = crc32(0, reinterpret_cast<const Bytef*>(png.data() + at + 4), length + 4);
+    png.replace(at + 8 + length, 4, big_endian(uint32_t(sum), 4));
+    at += 12 + length;
+  }
+  return png;
+}
+
+TEST(Picture, RefusesSizesThatSoFewBytesCannotHold) {
+  std::string png = file_of("rgb"), jpeg = file_of("jpeg-progressive");
+  const size_t frame = jpeg.find("\xff\xc2");
+  const auto error = [&](uint32_t side) {
+    png.replace(16, 8, big_endian(side, 4) + big_endian(side, 4));
+    jpeg.replace(frame + 5, 4, big_endian(side, 2) + big_endian(side, 2));
+    return error_of([&] { decode_picture("a.png", with_sums(png)); }) +
+           error_of([&] { decode_picture("a.jpg", jpeg); });
+  };
+  EXPECT_THAT(error(8000), testing::ContainsRegex("a.png: .* cannot hold.*a.jpg: .* cannot hold"));
+  EXPECT_THAT(error(40000), testing::ContainsRegex("a.png: .* not decoded.*a.jpg: .* not decoded"));
+  EXPECT_THAT(error(0), testing::ContainsRegex("a.png: damaged.*a.jpg: damaged"));
+}
+
+TEST(Picture, IsRefusedOrDecodedWhateverItsBytes) {
+  int refused = 0, decoded = 0;
+  for (const json& row : golden()["decode"]) {
+    const std::string intact = from_base64(row["file"]);
+    for (size_t at = 8; at < intact.size(); ++at)
+      for (int change : {1, 0x40, 0xff}) {
+        std::string bytes = intact;
+        bytes[at] = char(bytes[at] ^ change);
+        try {
+          const torch::Tensor found = decode_picture("bad", with_sums(bytes));
+          const PictureInfo info = picture_info("bad", with_sums(bytes));
+          ASSERT_EQ(found.sizes(), (std::vector<int64_t>{info.channels, info.height, info.width}));
+          ++decoded;
+        } catch (const Error& error) {
+          ASSERT_EQ(error.kind, Exit::data) << error.what();
+          ++refused;
+        }
+      }
+  }
+  EXPECT_GT(refused, 1000);
+  EXPECT_GT(decoded, 1000);
 }
 
 TEST(Picture, OfAMaskIsThePalettesIndex) {
