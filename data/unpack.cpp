@@ -108,8 +108,8 @@ class ZipWriter {
   explicit ZipWriter(const std::string& path) : path_(path) {
     int code = 0;
     zip_ = zip_open(path.c_str(), ZIP_CREATE | ZIP_EXCL, &code);
-    require(zip_ != nullptr, Exit::io, "{}: cannot be made{}", path,
-            code == ZIP_ER_EXISTS ? ": it exists; choose another name or remove it" : "");
+    require(code != ZIP_ER_EXISTS, Exit::usage, "{}: exists; choose another name or remove it", path);
+    require(zip_ != nullptr, Exit::io, "{}: cannot be made", path);
   }
   ~ZipWriter() {
     if (zip_) zip_discard(zip_);

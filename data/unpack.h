@@ -9,8 +9,8 @@ namespace saddle {
 
 // The field image as PNG, in the layout of StyleGAN's dataset_tool: 00000/img00000000.png, stored
 // uncompressed, and dataset.json with the labels: of the field `label`, else the vectors of `features`, else
-// null. Written to a temporary name, then renamed. Exit::usage if there are no pictures, Exit::io if it
-// cannot be written.
+// null. Written to a temporary name, then renamed. Exit::usage if there are no pictures or `path` exists,
+// Exit::io if it cannot be written.
 void write_stylegan_zip(const Dataset& data, const std::string& path);
 
 // The same pictures as img00000000.png, in a sub-folder a class if there are classes, which `saddle pack`

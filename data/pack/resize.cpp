@@ -237,7 +237,7 @@ torch::Tensor recolour(const torch::Tensor& picture, const Place& part, const Fi
     for (int64_t x = 0; x < part.size.width; ++x, ++from, ++to) {
       auto pixel = pixel_of(from, picture.size(0), area);
       for (int64_t& value : pixel) value *= kScale;
-      for (size_t c = 0; c < 3 && !opaque; ++c)
+      for (size_t c = 0; c < 3 && !opaque && pixel[3] != kWhite<T>; ++c)
         pixel[c] = blend(pixel[c], how.channels == 4 ? 0 : background[c], pixel[3]);
       if (how.channels == 1) pixel[0] = luma(pixel[0], pixel[1], pixel[2]);
       for (int64_t c = 0; c < how.channels; ++c) to[c * to_area] = T(pixel[size_t(c)]);
