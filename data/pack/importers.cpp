@@ -8,6 +8,7 @@ const std::vector<const Importer*>& importers() {
       // clang-format off
       &kMixtures,
       &kIdx,
+      &kGlyphs,
       &kPairs,
       &kStyleGan,
       &kPictures,

@@ -5,6 +5,7 @@
 
 namespace saddle {
 
+extern const Importer kGlyphs;
 extern const Importer kIdx;
 extern const Importer kMixtures;
 extern const Importer kPairs;
