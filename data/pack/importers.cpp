@@ -9,6 +9,7 @@ const std::vector<const Importer*>& importers() {
       &kMixtures,
       &kIdx,
       &kGlyphs,
+      &kNifti,
       &kPairs,
       &kStyleGan,
       &kPictures,

@@ -8,6 +8,7 @@ namespace saddle {
 extern const Importer kGlyphs;
 extern const Importer kIdx;
 extern const Importer kMixtures;
+extern const Importer kNifti;
 extern const Importer kPairs;
 extern const Importer kPictures;
 extern const Importer kStyleGan;

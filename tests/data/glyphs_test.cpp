@@ -67,7 +67,7 @@ TEST(Utf8, RefusesWhatIsMalformed) {
 TEST(PackGlyphs, DrawsOnOneBaselineAtOneScale) {
   const Alphabet fonts;
   const Source source =
-      open_source({.source = fonts.regular(), .out = {}, .size = ImageSize{128, 128}, .characters = "ABC"});
+      open_source({.source = fonts.regular(), .size = ImageSize{128, 128}, .characters = "ABC"});
   EXPECT_EQ(describe(source.schema), "image uint8 [1, 128, 128], label int64 [] of 3 classes");
   EXPECT_EQ(source.schema["label"].class_names, (std::vector<std::string>{"A", "B", "C"}));
   const auto a = image_of(source, 0), b = image_of(source, 1), c = image_of(source, 2);
@@ -79,7 +79,7 @@ TEST(PackGlyphs, DrawsOnOneBaselineAtOneScale) {
 TEST(PackGlyphs, InkIsTheAreaOfTheGlyph) {
   const Alphabet fonts;
   const Source source =
-      open_source({.source = fonts.regular(), .out = {}, .size = ImageSize{90, 160}, .characters = "ABC"});
+      open_source({.source = fonts.regular(), .size = ImageSize{90, 160}, .characters = "ABC"});
   const double em = 0.875 * 90 / 0.9;  // the height of all, 900 of 1000, fills 14 of 16 parts
   const std::array<double, 3> areas{0.2 * 0.7, 0.4 * 0.7, 0.8 * 0.1};
   for (int64_t i = 0; i < 3; ++i) {
@@ -91,8 +91,7 @@ TEST(PackGlyphs, InkIsTheAreaOfTheGlyph) {
 
 TEST(PackGlyphs, PairsTheCharactersThatBothFontsHave) {
   const Alphabet fonts;
-  const Source source =
-      open_source({.source = fonts.regular(), .out = {}, .pair = fonts.bold(), .characters = "CBA"});
+  const Source source = open_source({.source = fonts.regular(), .pair = fonts.bold(), .characters = "CBA"});
   EXPECT_EQ(describe(source.schema), "a uint8 [1, 64, 64], b uint8 [1, 64, 64], label int64 [] of 2 classes");
   EXPECT_EQ(source.schema["label"].class_names, (std::vector<std::string>{"B", "A"}));
   EXPECT_EQ(source.provenance["missing"], nlohmann::json({"C"}));
@@ -103,7 +102,7 @@ TEST(PackGlyphs, PairsTheCharactersThatBothFontsHave) {
 
 TEST(PackGlyphs, DrawsBlackOnWhite) {
   const Alphabet fonts;
-  const PackRequest black{.source = fonts.regular(), .out = {}};
+  const PackRequest black{.source = fonts.regular()};
   PackRequest white = black, clear = black;
   white.background = "ffffff", white.channels = 3, clear.channels = 4;
   const auto on_black = image_of(open_source(black), 0), on_white = image_of(open_source(white), 0);
@@ -115,17 +114,17 @@ TEST(PackGlyphs, DrawsBlackOnWhite) {
 
 TEST(PackGlyphs, SaysWhatIsWrong) {
   const Alphabet fonts;
-  EXPECT_THAT(error_of([&] { open_source({.source = fonts.regular(), .out = {}, .characters = "xyz"}); }),
+  EXPECT_THAT(error_of([&] { open_source({.source = fonts.regular(), .characters = "xyz"}); }),
               AllOf(HasSubstr(fonts.regular()), HasSubstr("none of the characters")));
-  EXPECT_THAT(error_of([&] { open_source({.source = fonts.regular(), .out = {}, .characters = "A\xff"}); }),
+  EXPECT_THAT(error_of([&] { open_source({.source = fonts.regular(), .characters = "A\xff"}); }),
               HasSubstr("byte 2"));
-  EXPECT_THAT(error_of([&] { open_source({.source = fonts.regular(), .out = {}, .given = {"filter"}}); }),
+  EXPECT_THAT(error_of([&] { open_source({.source = fonts.regular(), .given = {"filter"}}); }),
               HasSubstr("--filter"));
   const std::string whole = read_file(fonts.regular());
   for (size_t size = 0; size < whole.size(); size += 7) {  // cut off anywhere: an error or a smaller font
     test::put(fonts.folder / "cut.ttf", whole.substr(0, size));
     error_of([&] {
-      const Source source = open_source({.source = fonts.folder / "cut.ttf", .out = {}, .characters = "ABC"});
+      const Source source = open_source({.source = fonts.folder / "cut.ttf", .characters = "ABC"});
       for (int64_t i = 0; i < source.count; ++i) source.sample(i);
     });
   }
@@ -133,7 +132,7 @@ TEST(PackGlyphs, SaysWhatIsWrong) {
 
 TEST(PackGlyphs, GivesEveryThreadTheSamePictures) {
   const Alphabet fonts;
-  const Source source = open_source({.source = fonts.regular(), .out = {}, .characters = "ABC"});
+  const Source source = open_source({.source = fonts.regular(), .characters = "ABC"});
   std::array<int64_t, 4> sums{};
   std::vector<std::thread> threads;
   for (int64_t& sum : sums)
@@ -146,7 +145,7 @@ TEST(PackGlyphs, GivesEveryThreadTheSamePictures) {
 
 TEST(PackGlyphs, TakesEveryPictureOfAColourFont) {
   if (!std::filesystem::exists(kEmoji)) GTEST_SKIP() << kEmoji << " is not installed";
-  const Source all = open_source({.source = kEmoji, .out = {}});
+  const Source all = open_source({.source = kEmoji});
   EXPECT_EQ(describe(all.schema), "image uint8 [3, 128, 136]");
   EXPECT_GT(all.count, 3000);
   const Source faces = open_source({.source = kEmoji,
