@@ -10,9 +10,11 @@ const std::vector<const Importer*>& importers() {
       &kIdx,
       &kGlyphs,
       &kNifti,
+      &kSmiles,  // before other tables
       &kPairs,
       &kStyleGan,
       &kPictures,
+      &kText,
       // clang-format on
   };
   return table;

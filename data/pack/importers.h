@@ -11,6 +11,8 @@ extern const Importer kMixtures;
 extern const Importer kNifti;
 extern const Importer kPairs;
 extern const Importer kPictures;
+extern const Importer kSmiles;
 extern const Importer kStyleGan;
+extern const Importer kText;
 
 }  // namespace saddle
