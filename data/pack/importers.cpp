@@ -11,6 +11,7 @@ const std::vector<const Importer*>& importers() {
       &kGlyphs,
       &kNifti,
       &kSmiles,  // before other tables
+      &kVideo,  // before the pictures of a folder of GIFs
       &kPairs,
       &kStyleGan,
       &kPictures,

@@ -14,5 +14,6 @@ extern const Importer kPictures;
 extern const Importer kSmiles;
 extern const Importer kStyleGan;
 extern const Importer kText;
+extern const Importer kVideo;
 
 }  // namespace saddle
