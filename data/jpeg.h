@@ -1,13 +1,14 @@
-// JPEG decoding for picture.cpp; libjpeg's longjmp stays in jpeg.cpp.
+// JPEG for picture.cpp; libjpeg's longjmp stays in jpeg.cpp.
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "data/picture.h"
 
 namespace saddle {
 
-torch::Tensor read_jpeg(const std::string& path, const std::string& bytes, int64_t channels);
-PictureSize jpeg_size(const std::string& path, const std::string& bytes);
+torch::Tensor decode_jpeg(const std::string& name, std::string_view bytes);
+PictureInfo jpeg_info(const std::string& name, std::string_view bytes);
 
 }  // namespace saddle

@@ -13,6 +13,7 @@ namespace saddle {
 using Command = std::function<int(World&)>;
 
 void add_pack(CLI::App& app, Command& chosen);
+void add_unpack(CLI::App& app, Command& chosen);
 void add_train(CLI::App& app, Command& chosen);
 void add_sample(CLI::App& app, Command& chosen);
 void add_evaluate(CLI::App& app, Command& chosen);

@@ -5,9 +5,18 @@ namespace saddle {
 
 const std::vector<const Importer*>& importers() {
   static const std::vector<const Importer*> table{
+      // clang-format off
       &kMixtures,
       &kIdx,
+      &kGlyphs,
+      &kNifti,
+      &kSmiles,  // before other tables
+      &kVideo,  // before the pictures of a folder of GIFs
+      &kPairs,
+      &kStyleGan,
       &kPictures,
+      &kText,
+      // clang-format on
   };
   return table;
 }

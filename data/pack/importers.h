@@ -5,8 +5,15 @@
 
 namespace saddle {
 
+extern const Importer kGlyphs;
 extern const Importer kIdx;
 extern const Importer kMixtures;
+extern const Importer kNifti;
+extern const Importer kPairs;
 extern const Importer kPictures;
+extern const Importer kSmiles;
+extern const Importer kStyleGan;
+extern const Importer kText;
+extern const Importer kVideo;
 
 }  // namespace saddle

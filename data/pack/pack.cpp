@@ -71,7 +71,7 @@ struct Damage {
 };
 
 // All that decides the bytes of a pack, and what a folder is compared by.
-json provenance(const Source& source, const PackRequest& request, const Part& part) {
+json provenance(const Source& source, const PackRequest& request, const Selection& part) {
   json out = source.provenance;
   out["pack"] = {{"schema", to_json(source.schema)},
                  {"samples", source.count},
@@ -145,7 +145,7 @@ void check_space(const std::string& folder, const PackRequest& request, const Sc
 // One data set on its way: the shards of `part`, of which this rank writes every size-th.
 class Job {
  public:
-  Job(const PackRequest& request, const Source& source, const Part& part, std::string folder,
+  Job(const PackRequest& request, const Source& source, const Selection& part, std::string folder,
       const Comm& comm)
       : request_(request),
         source_(source),
@@ -271,7 +271,7 @@ class Job {
 
   const PackRequest& request_;
   const Source& source_;
-  const Part& part_;
+  const Selection& part_;
   const std::string folder_;
   const Comm comm_;
   const json provenance_;
@@ -321,7 +321,7 @@ std::vector<Packed> pack(const PackRequest& asked, const Comm& comm) {
   PackRequest request = asked;
   request.threads = std::max<int64_t>(1, request.threads);
   Source source;
-  std::vector<Part> parts;
+  std::vector<Selection> parts;
   comm.together([&] {
     require(request.shard_mib > 0, Exit::usage, "--shard-mib: expected at least 1, found {}",
             request.shard_mib);
@@ -330,7 +330,7 @@ std::vector<Packed> pack(const PackRequest& asked, const Comm& comm) {
     parts = select(request, source);
   });
   std::vector<Packed> out;
-  for (const Part& part : parts)
+  for (const Selection& part : parts)
     out.push_back(Job(request, source, part, (fs::path(request.out) / part.folder).string(), comm).run());
   return out;
 }

@@ -49,9 +49,9 @@ Halves divide(const std::vector<int64_t>& from, const Source& source, double sha
 
 }  // namespace
 
-std::vector<Part> select(const PackRequest& request, const Source& source) {
+std::vector<Selection> select(const PackRequest& request, const Source& source) {
   const bool thinned = request.samples > 0 && request.samples < source.count;
-  if (!thinned && request.subset.empty() && request.validation.empty()) return {Part{}};
+  if (!thinned && request.subset.empty() && request.validation.empty()) return {Selection{}};
   std::vector<int64_t> all = spread(source.count, request.samples);
   const auto some = [&](const std::vector<int64_t>& part, const char* flag) {
     require(!part.empty(), Exit::usage, "--{}: nothing is left of {} samples", flag, source.count);
@@ -60,7 +60,7 @@ std::vector<Part> select(const PackRequest& request, const Source& source) {
     all = divide(all, source, parse_share("subset", request.subset), request.seed).chosen;
     some(all, "subset");
   }
-  if (request.validation.empty()) return {Part{.samples = std::move(all)}};
+  if (request.validation.empty()) return {Selection{.samples = std::move(all)}};
   Halves halves = divide(all, source, parse_share("validation", request.validation), request.seed + 1);
   some(halves.chosen, "validation"), some(halves.others, "validation");
   return {{.folder = "train", .samples = std::move(halves.others)},

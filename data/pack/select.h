@@ -9,7 +9,7 @@
 
 namespace saddle {
 
-struct Part {
+struct Selection {
   std::string folder = {};       // in the output folder; empty: itself
   std::vector<int64_t> samples;  // of the source, ascending; empty: all
 };
@@ -17,6 +17,6 @@ struct Part {
 // `samples` takes so many evenly spread, since sources are often sorted by class. `subset` and `validation`
 // take their share of every class, or of the whole where there are no classes, chosen by `seed`. Exit::usage
 // for a share that is no percentage, or leaves a part empty.
-std::vector<Part> select(const PackRequest& request, const Source& source);
+std::vector<Selection> select(const PackRequest& request, const Source& source);
 
 }  // namespace saddle

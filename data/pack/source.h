@@ -18,7 +18,7 @@ namespace saddle {
 // refused by name in pack.cpp (see Importer::takes_flags).
 struct PackRequest {
   std::string source;                   // a file, a folder or the name of a generated set
-  std::string out;                      // folder to write
+  std::string out = {};                 // folder to write
   std::string as = {};                  // name of the importer; empty: the first that accepts the source
   std::vector<std::string> given = {};  // flags that were given, by name without dashes
 

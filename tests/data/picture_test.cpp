@@ -55,7 +55,7 @@ TEST(Picture, SurvivesPng) {
     const torch::Tensor picture = noise(channels, 13, 21);
     write_png(folder / "a.png", picture);
     EXPECT_TRUE(read_picture(folder / "a.png", channels).equal(picture));
-    EXPECT_EQ(picture_size(folder / "a.png"), (PictureSize{channels, 13, 21}));
+    EXPECT_EQ(picture_info("a", read_file(folder / "a.png")), (PictureInfo{channels, 13, 21, 8}));
   }
   EXPECT_FALSE(std::filesystem::exists(folder / "a.png.tmp"));
 }
@@ -78,7 +78,7 @@ TEST(Picture, ReadsJpeg) {
     const torch::Tensor found = read_picture(folder / "a.jpg", channels);
     EXPECT_EQ(found.sizes(), picture.sizes());
     EXPECT_LE((found.to(torch::kInt) - picture.to(torch::kInt)).abs().max().item<int>(), 6);
-    EXPECT_EQ(picture_size(folder / "a.jpg"), (PictureSize{channels, 32, 32}));
+    EXPECT_EQ(picture_info("a", read_file(folder / "a.jpg")), (PictureInfo{channels, 32, 32, 8}));
   }
 }
 

@@ -158,6 +158,23 @@ TEST_F(Cli, DamagedShardsAreNamed) {
   expect_ok(saddle("check " + dir_ + "ring"));
 }
 
+TEST_F(Cli, UnpackGivesBackWhatWasPacked) {
+  fs::create_directories(dir_ + "pictures/a"), fs::create_directories(dir_ + "pictures/b");
+  for (const char* name : {"a/1", "a/2", "b/1"})
+    write_png(fmt::format("{}pictures/{}.png", dir_, name),
+              torch::full({3, 6, 9}, name[2] * 2, torch::kByte));
+  expect_ok(saddle(fmt::format("pack {0}pictures --out {0}packed", dir_)));
+  expect_ok(saddle(fmt::format("unpack {0}packed --to {0}packed.zip", dir_), 2));
+  expect_ok(saddle(fmt::format("unpack {0}packed --to {0}again", dir_)));
+  EXPECT_TRUE(
+      read_picture(dir_ + "again/b/img00000002.png", 3).equal(read_picture(dir_ + "pictures/b/1.png", 3)));
+  expect_ok(saddle(fmt::format("pack {0}packed.zip --out {0}zipped", dir_)));
+  const auto found = saddle(fmt::format("check {0}zipped", dir_));
+  EXPECT_THAT(found.output, HasSubstr("image uint8 [3, 6, 9], label int64 [] of 2 classes"));
+  expect_error(saddle(fmt::format("unpack {0}packed --to {0}packed.zip", dir_)), 64, "exists");
+  expect_error(saddle(fmt::format("unpack {0}ring --to {0}ring.zip", dir_)), 64, "x float32 [2]");
+}
+
 TEST_F(Cli, AFolderWithARunNeedsResumeAndTheSameOptions) {
   expect_ok(saddle(train("run", "--steps 10"), 2));
   expect_error(saddle(train("run", "--steps 20"), 2), 64, "--resume");

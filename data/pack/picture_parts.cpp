@@ -1,0 +1,207 @@
+#include "data/pack/picture_parts.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <unordered_map>
+
+#include "dist/error.h"
+#include "dist/log.h"
+
+namespace saddle {
+namespace {
+
+// Of all the headers that can be read; damaged ones are left to the samples, which count them.
+struct Scan {
+  size_t first = 0, read = 0, deep = 0;
+  PictureInfo reference;
+  bool colour = false;
+};
+
+void scan_one(const Files& files, size_t i, const PackRequest& request, Scan& all) {
+  const PictureInfo found = info_of(files, i);
+  if (all.read++ == 0) all.first = i, all.reference = found;
+  all.colour |= found.channels >= 3;
+  all.deep += found.bits == 16;
+  require(request.size || (found.height == all.reference.height && found.width == all.reference.width),
+          Exit::usage, "pictures differ in size: {} is {}x{}, {} is {}x{}; pass --size HEIGHTxWIDTH",
+          files.path(all.first), all.reference.height, all.reference.width, files.path(i), found.height,
+          found.width);
+}
+
+Scan scan(const Files& files, const PackRequest& request) {
+  Scan all;
+  for (size_t i = 0; i < files.count(); ++i) try {
+      scan_one(files, i, request, all);
+    } catch (const Error& error) {
+      if (error.kind != Exit::data) throw;
+    }
+  require(all.read > 0, Exit::data, "{}: none of {} pictures can be read", request.source, files.count());
+  return all;
+}
+
+Fit asked_for(const PackRequest& request) {
+  require(request.crop == "center" || request.crop == "none" || request.crop == "pad", Exit::usage,
+          "--crop: expected center, none or pad, found {}", request.crop);
+  Fit fit{.channels = request.channels,
+          .size = request.size.value_or(ImageSize{}),
+          .bits = request.bits,
+          .filter = request.filter,
+          .crop = request.crop,
+          .background = parse_colour(request.background)};
+  constexpr int64_t kMost = int64_t{1} << 16;
+  require(fit.size.height <= kMost && fit.size.width <= kMost, Exit::usage,
+          "--size: expected at most {0}x{0}, found {1}x{2}", kMost, fit.size.height, fit.size.width);
+  resize(torch::zeros({1, 1, 1}), {.height = 1, .width = 2}, fit.filter);  // refuses unknown ones
+  return fit;
+}
+
+[[noreturn]] void fail_alone(const Files& files, const std::vector<size_t>& alone, const Files& others) {
+  constexpr size_t kShown = 5;
+  std::string names;
+  for (size_t k = 0; k < std::min(kShown, alone.size()); ++k)
+    names += fmt::format("{}{}", k ? ", " : "", files.names()[alone[k]]);
+  fail(Exit::data, "{} of {} files have no partner of their name in {}: {}{}", alone.size(), files.count(),
+       others.identity().at("source").get<std::string>(), names, alone.size() > kShown ? ", ..." : "");
+}
+
+std::unordered_map<std::string, size_t> by_stem(const Files& files) {
+  std::unordered_map<std::string, size_t> out;
+  for (size_t i = 0; i < files.count(); ++i) {
+    const auto [at, fresh] = out.emplace(stem_of(files.names()[i]), i);
+    require(fresh, Exit::data, "{} and {} have one name but for their endings: which is meant?",
+            files.path(at->second), files.path(i));
+  }
+  return out;
+}
+
+PicturePart mask_part(FileSet files, const std::string& path, const Fit& fit) {
+  const FileSet masks = open_pictures(path);
+  const Fit how{.channels = 1, .size = fit.size, .filter = "nearest", .crop = fit.crop};
+  const auto order = partners(*files, *masks, /*both=*/false);
+  return {.fields = {image_field("mask", 1, fit.size)},
+          .add =
+              [=](int64_t i, Batch& out) {
+                const size_t k = order[size_t(i)];
+                require_same_aspect(*files, size_t(i), *masks, k);
+                out.set("mask", saddle::fit(decode_mask(masks->path(k), masks->read(k)), how).unsqueeze(0));
+              },
+          .provenance = {{"mask", masks->identity()}}};
+}
+
+}  // namespace
+
+bool is_picture(const std::string& name) {
+  std::string tail = name.substr(stem_of(name).size());
+  std::transform(tail.begin(), tail.end(), tail.begin(), [](unsigned char c) { return std::tolower(c); });
+  return tail == ".png" || tail == ".jpg" || tail == ".jpeg";
+}
+
+bool holds_pictures(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return true;
+  return is_archive(path) && open_files(path, is_picture)->count() > 0;
+}
+
+FileSet open_pictures(const std::string& path) {
+  FileSet files = open_files(path, is_picture);
+  require(files->count() > 0, Exit::data, "{}: expected PNG or JPEG files, found none", path);
+  return files;
+}
+
+PictureInfo info_of(const Files& files, size_t i) {
+  constexpr int64_t kHead = 1 << 14;
+  if (files.bytes(i) > kHead) try {
+      return picture_info(files.path(i), files.read(i, kHead));
+    } catch (const Error& error) {
+      if (error.kind != Exit::data) throw;  // the header may be longer, for it may hold a thumbnail
+    }
+  return picture_info(files.path(i), files.read(i));
+}
+
+Fit common_fit(const Files& files, const PackRequest& request) {
+  Fit fit = asked_for(request);
+  if (request.size && fit.channels && fit.bits) return fit;
+  const Scan seen = scan(files, request);
+  if (!request.size) fit.size = {.height = seen.reference.height, .width = seen.reference.width};
+  if (!fit.channels) fit.channels = seen.colour ? 3 : 1;
+  if (!fit.bits && seen.deep > 0 && seen.deep < seen.read)
+    log::warn("{} of {} pictures have 16 bits: all are packed with 8, or with --bits 16 all with 16",
+              seen.deep, seen.read);
+  if (!fit.bits) fit.bits = seen.deep == seen.read ? 16 : 8;
+  return fit;
+}
+
+void require_same_aspect(const Files& files, size_t i, const Files& others, size_t k) {
+  const PictureInfo a = info_of(files, i), b = info_of(others, k);
+  const int64_t difference = std::abs(a.height * b.width - b.height * a.width);
+  const int64_t pixel = std::max({a.height, a.width, b.height, b.width});  // what rounding may have done
+  require(difference <= pixel, Exit::data, "{}: {}x{} pixels are of another shape than the {}x{} of {}",
+          others.path(k), b.height, b.width, a.height, a.width, files.path(i));
+}
+
+std::vector<size_t> partners(const Files& files, const Files& others, bool both) {
+  by_stem(files);
+  const auto theirs = by_stem(others);
+  std::vector<size_t> out, alone;
+  std::vector<bool> taken(others.count());
+  for (size_t i = 0; i < files.count(); ++i) {
+    const auto at = theirs.find(stem_of(files.names()[i]));
+    if (at == theirs.end())
+      alone.push_back(i);
+    else
+      out.push_back(at->second), taken[at->second] = true;
+  }
+  if (!alone.empty()) fail_alone(files, alone, others);
+  for (size_t k = 0; k < others.count(); ++k)
+    if (both && !taken[k]) alone.push_back(k);
+  if (!alone.empty()) fail_alone(others, alone, files);
+  return out;
+}
+
+PicturePart picture_part(const std::string& name, FileSet files, const Fit& fit, std::vector<size_t> order) {
+  return {.fields = {image_field(name, fit.channels, fit.size, fit.bits)}, .add = [=](int64_t i, Batch& out) {
+            const size_t k = order.empty() ? size_t(i) : order[size_t(i)];
+            out.set(name, saddle::fit(decode_picture(files->path(k), files->read(k)), fit).unsqueeze(0));
+          }};
+}
+
+PicturePart label_part(const Field& field, std::vector<int32_t> labels) {
+  const auto shared = std::make_shared<const std::vector<int32_t>>(std::move(labels));
+  const auto label = [shared](int64_t i) { return int64_t{(*shared)[size_t(i)]}; };
+  PicturePart part{.fields = {field}, .add = [=, name = field.name](int64_t i, Batch& out) {
+                     out.set(name, torch::full({1}, label(i), torch::kLong));
+                   }};
+  if (field.name == "label") part.label = label;
+  return part;
+}
+
+std::vector<PicturePart> companions(FileSet files, const PackRequest& request, const Fit& fit) {
+  std::vector<PicturePart> out;
+  if (!request.mask.empty()) out.push_back(mask_part(files, request.mask, fit));
+  if (request.attributes.empty()) return out;
+  for (PicturePart& part : attribute_parts(*files, request.attributes)) out.push_back(std::move(part));
+  return out;
+}
+
+Source assemble(const Files& files, const Fit& fit, const std::vector<PicturePart>& parts) {
+  Source source{.count = int64_t(files.count()), .provenance = files.identity()};
+  source.provenance["fit"] = {{"filter", fit.filter}, {"crop", fit.crop}, {"background", fit.background}};
+  std::set<std::string> names;
+  for (const PicturePart& part : parts) {
+    for (const Field& field : part.fields) {
+      require(names.insert(field.name).second, Exit::data, "two fields are named {}; rename an attribute",
+              field.name);
+      source.schema.fields.push_back(field);
+    }
+    if (part.label) source.label = part.label;
+    source.provenance.update(part.provenance);
+  }
+  source.sample = [parts](int64_t i) {
+    Batch out;
+    for (const PicturePart& part : parts) part.add(i, out);
+    return out;
+  };
+  return source;
+}
+
+}  // namespace saddle

@@ -1,0 +1,51 @@
+// What importers of pictures are put together from: each part adds one field, or a few, to every sample.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/pack/files.h"
+#include "data/pack/source.h"
+#include "data/picture.h"
+
+namespace saddle {
+
+struct PicturePart {
+  std::vector<Field> fields;
+  std::function<void(int64_t, Batch&)> add;              // of sample i, as [1, shape...]; thread-safe
+  std::function<int64_t(int64_t)> label = {};            // of the part that adds the field `label`
+  nlohmann::json provenance = nlohmann::json::object();  // added to the source's
+};
+
+using FileSet = std::shared_ptr<const Files>;
+
+bool is_picture(const std::string& name);      // by its ending
+bool holds_pictures(const std::string& path);  // a folder, or an archive with at least one
+// The pictures below `path`; Exit::data if there are none.
+FileSet open_pictures(const std::string& path);
+
+// What brings all pictures to one size, depth and number of channels: what is asked for, else what they have:
+// their common size (Exit::usage if they differ), colour if one has it, 16 bits if all have.
+Fit common_fit(const Files& files, const PackRequest& request);
+// Height, width and so on of one picture, of whose file only the head is read.
+PictureInfo info_of(const Files& files, size_t i);
+// Exit::data unless one picture has the shape of another, whatever its size: else crops would differ.
+void require_same_aspect(const Files& files, size_t i, const Files& others, size_t k);
+// For every file of `files` the one of `others` with the same name but for its ending. Exit::data lists those
+// that have none, or with `both` that are nobody's.
+std::vector<size_t> partners(const Files& files, const Files& others, bool both);
+
+// Sample i is file i, or file order[i].
+PicturePart picture_part(const std::string& name, FileSet files, const Fit& fit,
+                         std::vector<size_t> order = {});
+PicturePart label_part(const Field& field, std::vector<int32_t> labels);
+// The mask, attributes and so on that the request names.
+std::vector<PicturePart> companions(FileSet files, const PackRequest& request, const Fit& fit);
+std::vector<PicturePart> attribute_parts(const Files& files, const std::string& csv);  // attributes.cpp
+
+// Exit::data if two parts add fields of one name.
+Source assemble(const Files& files, const Fit& fit, const std::vector<PicturePart>& parts);
+
+}  // namespace saddle
