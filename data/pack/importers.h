@@ -7,6 +7,7 @@ namespace saddle {
 
 extern const Importer kIdx;
 extern const Importer kMixtures;
+extern const Importer kNpy;
 extern const Importer kPictures;
 
 }  // namespace saddle
