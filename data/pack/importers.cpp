@@ -8,6 +8,7 @@ const std::vector<const Importer*>& importers() {
       &kMixtures,
       &kIdx,
       &kNpy,
+      &kHdf5,
       &kPictures,
   };
   return table;

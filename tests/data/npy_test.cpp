@@ -6,19 +6,21 @@
 
 #include "data/pack/npy_header.h"
 #include "data/pack/pack.h"
+#include "tests/data/arrays.h"
 #include "tests/data/folder.h"
 
 namespace saddle {
 namespace {
 
+using test::all;
+using test::counted;
 using test::error_of;
 using test::Folder;
+using test::golden;
+using test::open;
+using test::same;
 using testing::AllOf;
 using testing::HasSubstr;
-
-std::string golden(const std::string& name) {
-  return SADDLE_SOURCE_DIR "/tests/peers/goldens/arrays/" + name;
-}
 
 std::string npy(const std::string& descr, const std::string& shape, const std::string& data) {
   std::string text = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }\n";
@@ -40,24 +42,6 @@ std::string big_endian(std::string data, size_t width) {
   for (size_t at = 0; at < data.size(); at += width)
     std::reverse(data.begin() + int64_t(at), data.begin() + int64_t(at + width));
   return data;
-}
-
-Source open(const std::string& path, const std::string& axes = "auto") {
-  return open_source({.source = path, .out = "", .axes = axes});
-}
-
-torch::Tensor all(const Source& source, const std::string& field) {
-  std::vector<torch::Tensor> rows;
-  for (int64_t i = 0; i < source.count; ++i) rows.push_back(source.sample(i)[field]);
-  return torch::cat(rows);
-}
-
-torch::Tensor counted(std::vector<int64_t> shape) {
-  return torch::arange(c10::multiply_integers(shape)).remainder(251).reshape(shape);
-}
-
-bool same(const torch::Tensor& a, const torch::Tensor& b) {
-  return a.to(torch::kDouble).equal(b.to(torch::kDouble));
 }
 
 TEST(PackNpy, ReadsEveryVersion) {
