@@ -52,9 +52,10 @@ std::optional<Element> element_of_type(hid_t type) {
 }
 
 // A dataset, read by blocks of items; the last one is kept.
-class Dataset5 {
+class BlockReader {
  public:
-  Dataset5(std::shared_ptr<const Handle> file, const std::string& name, std::string where, int64_t file_bytes)
+  BlockReader(std::shared_ptr<const Handle> file, const std::string& name, std::string where,
+              int64_t file_bytes)
       : file_(std::move(file)), where_(std::move(where)) {
     set_ = Handle(open(*file_, name), H5Dclose);
     check(set_);
@@ -162,7 +163,7 @@ std::vector<Array> arrays_of(const fs::path& path) {
   std::vector<Array> arrays;
   for (const std::string& name : datasets_of(*file, path.string())) {
     const std::string where = path.string() + ": " + to_utf8(name);
-    const auto set = std::make_shared<Dataset5>(file, name, where, int64_t(fs::file_size(path)));
+    const auto set = std::make_shared<BlockReader>(file, name, where, int64_t(fs::file_size(path)));
     if (set->shape().empty()) {
       log::warn("{}: left out, {}", where,
                 set->element().kind ? "it is a single number" : "it holds no numbers");

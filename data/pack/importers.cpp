@@ -7,6 +7,7 @@ const std::vector<const Importer*>& importers() {
   static const std::vector<const Importer*> table{
       &kMixtures,
       &kIdx,
+      &kCifar,
       &kNpy,
       &kHdf5,
       &kPictures,

@@ -47,10 +47,75 @@ def hdf5_files():
         file["elsewhere"] = h5py.ExternalLink("biggan.hdf5", "/imgs")
 
 
+def python2(batch):
+    """What Python 2's cPickle makes of a batch of CIFAR-10, opcode by opcode: texts are bytes, the dtype is kept for later."""
+
+    def text(value):
+        value = value.encode() if isinstance(value, str) else value
+        return (b"U" + bytes([len(value)]) if len(value) < 256 else b"T" + struct.pack("<I", len(value))) + value
+
+    rows, columns = batch["data"].shape
+    return b"".join(
+        [
+            b"\x80\x02}q\x01(" + text("batch_label") + b"q\x02" + text(batch["batch_label"]) + b"q\x03",
+            text("labels") + b"q\x04]q\x05(" + b"".join(b"K" + bytes([label]) for label in batch["labels"]) + b"e",
+            text("data") + b"q\x06cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\x00\x85",
+            text("b") + b"\x87Rq\x09(K\x01K" + bytes([rows]) + b"M" + struct.pack("<H", columns) + b"\x86cnumpy\ndtype\nq\x0a",
+            text("u1") + b"K\x00K\x01\x87Rq\x0b(K\x03" + text("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89",
+            text(batch["data"].tobytes()) + b"tb",
+            text("filenames") + b"q\x0c]q\x0d(" + b"".join(text(name) for name in batch["filenames"]) + b"eu.",
+        ]
+    )
+
+
+def tar_gz(name, files):
+    with open(FOLDER / name, "wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            folder = tarfile.TarInfo("batches")
+            folder.type = tarfile.DIRTYPE
+            archive.addfile(folder)
+            for path, content in files.items():
+                entry = tarfile.TarInfo("batches/" + path)
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+
+
+def cifar_files():
+    """Six batches of two pictures: number k of the whole set is k modulo 251, label i is i modulo 4."""
+    pictures, labels = counted((12, 3072), "u1"), [i % 4 for i in range(12)]
+
+    def part(i, **more):
+        return {"batch_label": "a batch", "data": pictures[i : i + 2], "filenames": ["a.png", "b.png"], **more}
+
+    ten = [part(i, labels=labels[i : i + 2]) for i in range(0, 12, 2)]
+    ten[4]["labels"] = np.array(ten[4]["labels"], "<i8")
+    meta = {"num_cases_per_batch": 2, "label_names": ["plane", "car", "bird", "cat"], "num_vis": 3072}
+    tar_gz(
+        "cifar-10-python.tar.gz",
+        {
+            "data_batch_4": pickle.dumps(ten[3], 4),
+            "readme.html": b"<html>",
+            "test_batch": pickle.dumps({key.encode(): value for key, value in ten[5].items()}, 3),
+            "data_batch_1": python2(ten[0]),
+            "batches.meta": pickle.dumps(meta, 2),
+            "data_batch_3": pickle.dumps(ten[2], 3),
+            "data_batch_2": pickle.dumps(ten[1], 2),
+            "data_batch_5": pickle.dumps(ten[4], 4),
+        },
+    )
+    hundred = {
+        "train": pickle.dumps({**part(0), "fine_labels": [3, 1], "coarse_labels": [1, 0]}, 2),
+        "test": pickle.dumps({**part(2), "fine_labels": [0, 2], "coarse_labels": [0, 1]}, 2),
+        "meta": pickle.dumps({"fine_label_names": ["a", "b", "c", "d"], "coarse_label_names": ["A", "B"]}, 2),
+    }
+    tar_gz("cifar-100-python.tar.gz", hundred)
+
+
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     numpy_files()
     hdf5_files()
+    cifar_files()
     for path in sorted(FOLDER.iterdir()):
         print(f"{path}: {path.stat().st_size} bytes")
 
