@@ -10,6 +10,7 @@ const std::vector<const Importer*>& importers() {
       &kCifar,
       &kNpy,
       &kHdf5,
+      &kCsv,
       &kPictures,
   };
   return table;

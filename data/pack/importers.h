@@ -6,6 +6,7 @@
 namespace saddle {
 
 extern const Importer kCifar;
+extern const Importer kCsv;
 extern const Importer kHdf5;
 extern const Importer kIdx;
 extern const Importer kMixtures;
