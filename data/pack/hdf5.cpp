@@ -1,12 +1,14 @@
 // HDF5 files of arrays, as BigGAN (imgs [N, 3, H, W], labels [N]), StudioGAN and h5py users make them. They
 // are read by whole rows of chunks, each once, since HDF5 unpacks a chunk anew for every sample.
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 
 #include "data/hdf5.h"
 #include "data/pack/arrays.h"
 #include "data/pack/importers.h"
+#include "data/pack/lzf.h"
 #include "dist/error.h"
 #include "dist/log.h"
 
@@ -94,6 +96,7 @@ class BlockReader {
     const Handle how(check(H5Dget_create_plist(set_)), H5Pclose);
     require(H5Pget_layout(how) != H5D_VIRTUAL && H5Pget_external_count(how) <= 0, Exit::data,
             "{}: expected the numbers in this file, found them in others", where_);
+    check_filters(how);
     int64_t rows = std::max<int64_t>(1, kBlock / item_);
     if (H5Pget_layout(how) == H5D_CHUNKED) {
       std::vector<hsize_t> chunk(extents.size());
@@ -103,6 +106,19 @@ class BlockReader {
       rows = std::min(int64_t(chunk[0]), std::max<int64_t>(1, kMostBlock / item_));
     }
     rows_ = std::min(rows, shape_[0]);
+  }
+
+  void check_filters(hid_t how) const {
+    for (int i = 0; i < H5Pget_nfilters(how); ++i) {
+      unsigned flags = 0;
+      size_t parameters = 0;
+      char name[64] = "";
+      const auto filter =
+          H5Pget_filter2(how, unsigned(i), &flags, &parameters, nullptr, sizeof name, name, nullptr);
+      require(filter >= 0 && H5Zfilter_avail(filter) > 0, Exit::data,
+              "{}: is packed by filter {} ({}), which this HDF5 has not; repack it: h5repack -f GZIP=1",
+              where_, filter, to_utf8(std::string(name, strnlen(name, sizeof name))));
+    }
   }
 
   void fill(int64_t i) {
@@ -156,6 +172,7 @@ std::vector<std::string> datasets_of(hid_t file, const std::string& path) {
 
 std::vector<Array> arrays_of(const fs::path& path) {
   const Quiet quiet;
+  register_lzf();
   const auto file = std::make_shared<const Handle>(hdf5::open_for_reading(path.string()),
                                                    [](hid_t id) { return H5Fclose(id); });
   require(*file >= 0, Exit::data, "{}: expected an HDF5 file, found a damaged or other one ({})",

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "data/pack/lzf.h"
 #include "data/pack/pack.h"
 #include "tests/data/arrays.h"
 #include "tests/data/folder.h"
@@ -47,7 +48,7 @@ TEST(PackHdf5, PacksTheSameTwice) {
 
 TEST(PackHdf5, NamesWhatIsDamaged) {
   const Folder folder;
-  const std::string path = folder / "a.h5", good = read_file(golden("biggan.hdf5"));
+  const std::string path = folder / "a.h5", good = read_file(golden("mixed.h5"));
   test::put(path, "no HDF5 file");
   EXPECT_THAT(error_of([&] { open(path); }), AllOf(HasSubstr(path), HasSubstr("expected an HDF5 file")));
   test::put(path, good.substr(0, good.size() - 100));
@@ -60,6 +61,21 @@ TEST(PackHdf5, NamesWhatIsDamaged) {
   test::put(path, bad);
   EXPECT_THAT(error_of([&] { all(open(path), "image"), all(open(path), "label"); }),
               AllOf(HasSubstr(path), HasSubstr("damaged")));
+}
+
+TEST(Lzf, UnpacksRunsAndRepetitions) {
+  const auto unpack = [](const std::vector<uint8_t>& packed, int64_t room) {
+    std::string out(size_t(room), '\0');
+    const int64_t got =
+        unpack_lzf(packed.data(), int64_t(packed.size()), reinterpret_cast<uint8_t*>(out.data()), room);
+    return got < 0 ? "damaged" : out.substr(0, size_t(got));
+  };
+  EXPECT_EQ(unpack({2, 'a', 'b', 'c', 32, 2}, 99), "abcabc");
+  EXPECT_EQ(unpack({0, 'a', 7 << 5, 1, 0}, 99), std::string(11, 'a'));
+  EXPECT_EQ(unpack({0, 'a', 7 << 5, 1, 0}, 10), "damaged");  // no room
+  EXPECT_EQ(unpack({2, 'a', 'b'}, 99), "damaged");           // cut off
+  EXPECT_EQ(unpack({0, 'a', 7 << 5, 1}, 99), "damaged");
+  EXPECT_EQ(unpack({0, 'a', 32, 1}, 99), "damaged");  // from before the beginning
 }
 
 }  // namespace

@@ -35,10 +35,10 @@ def numpy_files():
 
 def hdf5_files():
     with h5py.File(FOLDER / "biggan.hdf5", "w", libver=VERSION) as file:  # as make_hdf5.py of BigGAN-PyTorch and of StudioGAN
-        file.create_dataset("imgs", data=counted((7, 3, 4, 5), "u1"), maxshape=(None, 3, 4, 5), chunks=(3, 3, 4, 5), compression="gzip")
+        file.create_dataset("imgs", data=counted((7, 3, 4, 5), "u1"), maxshape=(None, 3, 4, 5), chunks=(3, 3, 4, 5), compression="lzf")
         file.create_dataset("labels", data=np.arange(7) % 3, maxshape=(None,), chunks=(3,), compression="gzip")
     with h5py.File(FOLDER / "mixed.h5", "w", libver=VERSION) as file:
-        file["images"] = counted((4, 6, 5, 3), "u1")
+        file.create_dataset("images", data=counted((4, 6, 5, 3), "u1"), compression="gzip", shuffle=True)
         file["label"] = np.array([[2], [0], [1], [2]], ">i4")
         file["angle"] = counted((4,), "f2")
         file["seen"] = np.array([True, False, False, True])
