@@ -63,15 +63,13 @@ TEST(PackHdf5, NamesWhatIsDamaged) {
               AllOf(HasSubstr(path), HasSubstr("damaged")));
 }
 
-TEST(PackHdf5, SurvivesDamagedStructures) {  // where HDF5 does not
+TEST(PackHdf5, SurvivesWhatHdf5DoesNot) {  // one byte that fuzzing found; HDF5 1.10.8 ends by a signal
   const Folder folder;
-  const std::string good = read_file(golden("mixed.h5"));
-  for (size_t at = 0; at < good.size(); at += 197) {
-    std::string bad = good;
-    for (size_t i = at; i < std::min(at + 8, bad.size()); ++i) bad[i] = char(bad[i] ^ 0xff);
-    test::put(folder / "a.h5", bad);
-    error_of([&] { open(folder / "a.h5"); });
-  }
+  std::string bytes = read_file(golden("mixed.h5"));
+  bytes.at(8479) = '\x80';
+  test::put(folder / "a.h5", bytes);
+  EXPECT_THAT(error_of([&] { all(open(folder / "a.h5"), "image"); }),
+              testing::AnyOf(HasSubstr("damaged"), ""));  // "" of an HDF5 that bears it
 }
 
 TEST(Lzf, UnpacksRunsAndRepetitions) {
