@@ -1,11 +1,13 @@
 // IDX, the format of MNIST and its kin (yann.lecun.com/exdb/mnist): two zero bytes, a type, the number of
-// extents, the extents as big-endian 32-bit numbers, then bytes. zlib reads it compressed or not.
+// extents, the extents as big-endian 32-bit numbers, then big-endian numbers. zlib reads it compressed or
+// not.
 #include <zlib.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 
+#include "data/pack/arrays.h"
 #include "data/pack/importers.h"
 #include "dist/error.h"
 
@@ -14,6 +16,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
+Element element_of_code(int code, const std::string& path) {
+  switch (code) {
+    case 0x08:
+      return {.kind = 'u', .bytes = 1};
+    case 0x09:
+      return {.kind = 'i', .bytes = 1};
+    case 0x0B:
+      return {.kind = 'i', .bytes = 2, .swapped = true};
+    case 0x0C:
+      return {.kind = 'i', .bytes = 4, .swapped = true};
+    case 0x0D:
+      return {.kind = 'f', .bytes = 4, .swapped = true};
+    case 0x0E:
+      return {.kind = 'f', .bytes = 8, .swapped = true};
+    default:
+      fail(Exit::data, "{}: expected an IDX file of numbers (types 8, 9, b to e), found type {:x}", path,
+           code);
+  }
+}
+
 class IdxFile {
  public:
   explicit IdxFile(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
@@ -21,21 +43,24 @@ class IdxFile {
     gzbuffer(file_.get(), 1 << 18);
     uint8_t magic[4];
     read(magic, 4);
-    require(magic[0] == 0 && magic[1] == 0 && magic[2] == 8 && magic[3] > 0, Exit::data,
-            "{}: expected an IDX file of bytes, found one that begins with {:02x}{:02x}{:02x}{:02x}", path,
-            magic[0], magic[1], magic[2], magic[3]);
+    require(magic[0] == 0 && magic[1] == 0 && magic[3] > 0, Exit::data,
+            "{}: expected an IDX file, found one that begins with {:02x}{:02x}{:02x}{:02x}", path, magic[0],
+            magic[1], magic[2], magic[3]);
+    element_ = element_of_code(magic[2], path);
     for (int i = 0; i < magic[3]; ++i) extents_.push_back(extent());
+    const int64_t most = most_inflated(int64_t(fs::file_size(path)));
+    item_ = checked_bytes(extents_, element_.bytes, most, path) / extents_[0];
   }
 
+  const Element& element() const { return element_; }
   const std::vector<int64_t>& extents() const { return extents_; }
 
-  // Item i along the first extent; forwards only.
-  void item(int64_t i, uint8_t* to) {
-    const int64_t bytes = c10::multiply_integers(extents_.begin() + 1, extents_.end());
-    require(gzseek(file_.get(), z_off_t(begin() + i * bytes), SEEK_SET) >= 0, Exit::data,
-            "{}: damaged at item {}: {}", path_, i, reason());
-    read(to, bytes);
-    if (i + 1 == extents_[0]) finish();
+  // Items along the first extent; forwards only, or it takes long.
+  void items(int64_t first, int64_t count, char* to) {
+    require(gzseek(file_.get(), z_off_t(begin() + first * item_), SEEK_SET) >= 0, Exit::data,
+            "{}: damaged at item {}: {}", path_, first, reason());
+    read(reinterpret_cast<uint8_t*>(to), count * item_);
+    if (first + count == extents_[0]) finish();
   }
 
  private:
@@ -48,15 +73,17 @@ class IdxFile {
   int64_t extent() {
     uint8_t b[4];
     read(b, 4);
-    const int64_t value = int64_t{b[0]} << 24 | b[1] << 16 | b[2] << 8 | b[3];
-    require(value > 0, Exit::data, "{}: one of its extents is zero", path_);
-    return value;
+    return int64_t{b[0]} << 24 | b[1] << 16 | b[2] << 8 | b[3];
   }
 
   void read(uint8_t* to, int64_t bytes) {
-    const int64_t got = gzread(file_.get(), to, unsigned(bytes));
-    require(got == bytes, Exit::data, "{}: damaged or cut off: expected {} more bytes, found {} ({})", path_,
-            bytes, got, reason());
+    constexpr int64_t kPiece = 1 << 30;  // gzread counts in 32 bits
+    for (int64_t piece; bytes > 0; to += piece, bytes -= piece) {
+      piece = std::min(kPiece, bytes);
+      const int64_t got = gzread(file_.get(), to, unsigned(piece));
+      require(got == piece, Exit::data, "{}: damaged or cut off: expected {} more bytes, found {} ({})",
+              path_, bytes, std::max<int64_t>(0, got), reason());
+    }
   }
 
   void finish() {  // the checksum of a gz file is looked at only at its end
@@ -73,7 +100,9 @@ class IdxFile {
 
   std::string path_;
   std::unique_ptr<gzFile_s, Close> file_;
+  Element element_;
   std::vector<int64_t> extents_;
+  int64_t item_ = 0;  // bytes
 };
 
 // The images file that a request means, or nothing.
@@ -96,54 +125,34 @@ fs::path labels_beside(const fs::path& images) {
   return labels != images && fs::is_regular_file(labels) ? labels : "";
 }
 
-std::vector<uint8_t> read_labels(const fs::path& path, int64_t count) {
-  IdxFile file(path);
-  require(file.extents() == std::vector<int64_t>{count}, Exit::data,
-          "{}: expected {} labels, found extents [{}]", path.string(), count,
-          fmt::join(file.extents(), ", "));
-  std::vector<uint8_t> labels(count);
-  for (int64_t i = 0; i < count; ++i) file.item(i, &labels[i]);
-  return labels;
+Array array_of(const fs::path& path, const std::string& name) {
+  const auto file = std::make_shared<IdxFile>(path.string());
+  return {.name = name,
+          .where = path.string(),
+          .element = file->element(),
+          .shape = file->extents(),
+          .read = [file](int64_t first, int64_t count, char* to) { file->items(first, count, to); },
+          .serial = true};
 }
 
-Field labels_of(const fs::path& path, const std::vector<uint8_t>& labels) {
-  const int64_t classes = int64_t{*std::max_element(labels.begin(), labels.end())} + 1;
-  if (path.string().find("fashion") == std::string::npos || classes != 10) return label_field(classes, {});
-  return label_field(classes, {"t-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt",
-                               "sneaker", "bag", "ankle boot"});
+// What Fashion-MNIST's files do not say.
+void name_fashion(Field& label, const fs::path& path) {
+  if (path.string().find("fashion") == std::string::npos || label.classes != 10) return;
+  label.class_names = {"t-shirt/top", "trouser", "pullover", "dress", "coat",
+                       "sandal",      "shirt",   "sneaker",  "bag",   "ankle boot"};
 }
-
-struct Idx {
-  IdxFile images;
-  std::vector<uint8_t> labels;
-  int64_t channels;
-  ImageSize size;
-
-  Batch sample(int64_t i) {
-    torch::Tensor raw = torch::empty({1, images.extents()[1], images.extents()[2]}, torch::kByte);
-    images.item(i, raw.data_ptr<uint8_t>());
-    Batch out{{"image", fit(raw, {.channels = channels, .size = size, .filter = "bilinear", .crop = "center"})
-                            .unsqueeze(0)}};
-    if (!labels.empty()) out.set("label", torch::tensor({int64_t{labels[i]}}));
-    return out;
-  }
-};
 
 Source open_idx(const PackRequest& request) {
   const fs::path path = images_of(request), labels = labels_beside(path);
-  auto idx = std::make_shared<Idx>(Idx{IdxFile(path), {}, request.channels ? request.channels : 1, {}});
-  const auto& extents = idx->images.extents();
-  require(extents.size() == 3, Exit::data, "{}: expected images [N, H, W], found [{}]", path.string(),
-          fmt::join(extents, ", "));
-  idx->size = request.size.value_or(ImageSize{extents[1], extents[2]});
-  Source source{.count = extents[0], .sample = [idx](int64_t i) { return idx->sample(i); }, .serial = true};
-  source.schema.fields.push_back(image_field("image", idx->channels, idx->size));
-  if (!labels.empty()) {
-    idx->labels = read_labels(labels, source.count);
-    source.schema.fields.push_back(labels_of(fs::absolute(path), idx->labels));
-  }
-  source.provenance = {{"source", fs::absolute(path).lexically_normal().string()},
-                       {"bytes", fs::file_size(path)}};
+  std::vector<fs::path> files{path};
+  std::vector<Array> arrays{array_of(path, "x")};
+  if (!labels.empty()) arrays.push_back(array_of(labels, "label")), files.push_back(labels);
+  PackRequest rest = request;
+  if (fs::is_directory(request.source)) std::erase(rest.given, "split");  // it is heeded in images_of
+  Source source = source_of(std::move(arrays), rest);
+  for (Field& field : source.schema.fields)
+    if (field.name == "label") name_fashion(field, fs::absolute(path));
+  source.provenance = provenance_of(path.string(), files);
   return source;
 }
 
@@ -152,7 +161,7 @@ Source open_idx(const PackRequest& request) {
 const Importer kIdx{
     .name = "idx",
     .takes = "an IDX images file, or a folder with {train,t10k}-images-idx3-ubyte[.gz] (MNIST and kin)",
-    .flags = "size channels split",
+    .flags = "axes size channels bits filter crop background split",
     .accepts = [](const PackRequest& request) { return !images_of(request).empty(); },
     .open = open_idx};
 

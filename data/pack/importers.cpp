@@ -8,13 +8,17 @@ const std::vector<const Importer*>& importers() {
       // clang-format off
       &kMixtures,
       &kIdx,
+      &kCifar,
+      &kNpy,  // before all that takes any ZIP
+      &kHdf5,
       &kGlyphs,
       &kNifti,
       &kSmiles,  // before other tables
+      &kCsv,
       &kVideo,  // before the pictures of a folder of GIFs
       &kPairs,
       &kStyleGan,
-      &kPictures,
+      &kPictures,  // any folder or ZIP with a picture in it
       &kText,
       // clang-format on
   };

@@ -5,10 +5,14 @@
 
 namespace saddle {
 
+extern const Importer kCifar;
+extern const Importer kCsv;
 extern const Importer kGlyphs;
+extern const Importer kHdf5;
 extern const Importer kIdx;
 extern const Importer kMixtures;
 extern const Importer kNifti;
+extern const Importer kNpy;
 extern const Importer kPairs;
 extern const Importer kPictures;
 extern const Importer kSmiles;

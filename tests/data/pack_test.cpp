@@ -71,6 +71,64 @@ TEST(PackIdx, NamesWhatIsDamaged) {
   EXPECT_TRUE(std::filesystem::is_empty(out.path()));
 }
 
+TEST(PackIdx, ReadsNumbersOfEveryType) {
+  const Folder folder;
+  const std::string path = folder / "a-idx", extents{0, 0, 0, 2, 0, 0, 0, 3};  // [2, 3]
+  const auto open = [&](int type, const std::string& data) {
+    test::put(path, std::string{0, 0, char(type), 2} + extents + data);
+    return open_source({.source = path, .out = ""});
+  };
+  const auto twice = [](const std::vector<std::string>& numbers) {  // both items alike
+    std::string item;
+    for (const std::string& number : numbers) item += number;
+    return item + item;
+  };
+  using std::string;
+  const std::vector<std::tuple<int, const char*, std::string>> cases{
+      {0x09, "int8", twice({"\xff", "\x02", "\x7f"})},
+      {0x0B, "int16", twice({"\xff\xff", string("\0\2", 2), string("\0\x7f", 2)})},
+      {0x0C, "int32", twice({"\xff\xff\xff\xff", string("\0\0\0\2", 4), string("\0\0\0\x7f", 4)})},
+      {0x0D, "float32",
+       twice({string("\xbf\x80\0\0", 4), string("\x40\0\0\0", 4), string("\x42\xfe\0\0", 4)})},
+      {0x0E, "float32",
+       twice({string("\xbf\xf0\0\0\0\0\0\0", 8), string("\x40\0\0\0\0\0\0\0", 8),
+              string("\x40\x5f\xc0\0\0\0\0\0", 8)})}};
+  for (const auto& [type, dtype, data] : cases) {
+    const Source source = open(type, data);
+    EXPECT_EQ(describe(source.schema), fmt::format("x {} [3]", dtype));
+    EXPECT_TRUE(
+        source.sample(1)["x"].to(torch::kDouble).equal(torch::tensor({-1.0, 2.0, 127.0}).unsqueeze(0)))
+        << dtype;
+  }
+  EXPECT_THAT(error_of([&] { open(0x0A, ""); }), HasSubstr("found type a"));
+}
+
+TEST(PackIdx, ReadsColourWhereverItsAxisIs) {
+  const Folder folder;
+  test::put(folder / "a-idx", idx({2, 3, 4, 5}, 120));
+  test::put(folder / "b-idx", idx({2, 6, 5, 3}, 180));
+  const Source first = open_source({.source = folder / "a-idx", .out = ""});
+  const Source last = open_source({.source = folder / "b-idx", .out = ""});
+  EXPECT_EQ(describe(first.schema), "image uint8 [3, 4, 5]");
+  EXPECT_EQ(describe(last.schema), "image uint8 [3, 6, 5]");
+  EXPECT_EQ(first.sample(1)["image"][0][2][3][4].item<int>(), 119 * 7 % 10);
+  EXPECT_EQ(last.sample(1)["image"][0][1][5][4].item<int>(), 178 * 7 % 10);
+}
+
+TEST(PackIdx, NamesLabelsThatDoNotFit) {
+  const Folder folder;
+  test::put(folder / "train-images-idx3-ubyte", idx({20, 4, 3}, 240));
+  test::put(folder / "train-labels-idx1-ubyte", idx({19}, 19));
+  const auto message = [&] { return error_of([&] { open_source({.source = folder.path(), .out = ""}); }); };
+  EXPECT_THAT(message(),
+              AllOf(HasSubstr("train-labels-idx1-ubyte: expected 20 labels"), HasSubstr("found 19")));
+  test::put(folder / "train-labels-idx1-ubyte",
+            std::string("\0\0\x09\1\0\0\0\x14", 8) + std::string(19, '\1') + "\xff");
+  EXPECT_THAT(message(), HasSubstr("found -1 at 19"));
+  test::put(folder / "train-labels-idx1-ubyte", std::string("\0\0\x08\1\xff\xff\xff\xff", 8));
+  EXPECT_THAT(message(), HasSubstr("more than it can hold"));
+}
+
 // 3 pictures of each of 2 classes, 8x8.
 struct Zoo {
   Zoo() {

@@ -1,0 +1,253 @@
+// HDF5 files of arrays, as BigGAN (imgs [N, 3, H, W], labels [N]), StudioGAN and h5py users make them. They
+// are read by whole rows of chunks, each once, since HDF5 unpacks a chunk anew for every sample.
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "data/hdf5.h"
+#include "data/pack/arrays.h"
+#include "data/pack/importers.h"
+#include "data/pack/lzf.h"
+#include "dist/error.h"
+#include "dist/log.h"
+
+namespace saddle {
+namespace {
+
+namespace fs = std::filesystem;
+using hdf5::Handle;
+using hdf5::Quiet;
+
+// What HDF5 converts to when it reads.
+hid_t memory_type(const Element& element) {
+  const bool is_signed = element.kind == 'i';
+  if (element.kind == 'f') return element.bytes == 8 ? H5T_NATIVE_DOUBLE : H5T_NATIVE_FLOAT;
+  switch (element.bytes) {
+    case 1:
+      return is_signed ? H5T_NATIVE_INT8 : H5T_NATIVE_UINT8;
+    case 2:
+      return is_signed ? H5T_NATIVE_INT16 : H5T_NATIVE_UINT16;
+    case 4:
+      return is_signed ? H5T_NATIVE_INT32 : H5T_NATIVE_UINT32;
+    default:
+      return is_signed ? H5T_NATIVE_INT64 : H5T_NATIVE_UINT64;
+  }
+}
+
+// Nothing for texts, records and the like. Floats of 16 bits come as 32.
+std::optional<Element> element_of_type(hid_t type) {
+  const int64_t bytes = int64_t(H5Tget_size(type));
+  if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8) return {};
+  switch (H5Tget_class(type)) {
+    case H5T_INTEGER:
+      return Element{.kind = H5Tget_sign(type) == H5T_SGN_NONE ? 'u' : 'i', .bytes = bytes};
+    case H5T_FLOAT:
+      if (bytes == 1) return {};
+      return Element{.kind = 'f', .bytes = std::max<int64_t>(bytes, 4)};
+    case H5T_ENUM:  // h5py's bool
+      if (bytes != 1 || H5Tget_nmembers(type) != 2) return {};
+      return Element{.kind = 'b', .bytes = 1};
+    default:
+      return {};
+  }
+}
+
+// A dataset, read by blocks of items; the last one is kept.
+class BlockReader {
+ public:
+  BlockReader(std::shared_ptr<const Handle> file, const std::string& name, std::string where,
+              int64_t file_bytes)
+      : file_(std::move(file)), where_(std::move(where)) {
+    set_ = Handle(open(*file_, name), H5Dclose);
+    check(set_);
+    space_ = Handle(check(H5Dget_space(set_)), H5Sclose);
+    const Handle type(check(H5Dget_type(set_)), H5Tclose);
+    if (const auto element = element_of_type(type)) element_ = *element;
+    type_ = Handle(check(H5Tcopy(element_.kind == 'b' ? hid_t(type) : memory_type(element_))), H5Tclose);
+    if (element_.kind && H5Sget_simple_extent_type(space_) == H5S_SIMPLE) measure(file_bytes);
+  }
+
+  const Element& element() const { return element_; }
+  const std::vector<int64_t>& shape() const { return shape_; }  // empty: a single number, or nothing
+
+  void read(int64_t first, int64_t count, char* to) {
+    for (int64_t i = first; i < first + count; ++i, to += item_) {
+      if (i < first_ || i >= first_ + count_) fill(i);
+      std::copy_n(block_.data() + (i - first_) * item_, item_, to);
+    }
+  }
+
+ private:
+  static constexpr int64_t kMostBlock = 256 << 20, kBlock = 1 << 20;
+
+  static hid_t open(hid_t file, const std::string& name) {
+    const Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
+    H5Pset_chunk_cache(access, 0, 0, 1);  // the block is the cache
+    return H5Dopen2(file, name.c_str(), access);
+  }
+
+  void measure(int64_t file_bytes) {
+    std::vector<hsize_t> extents(size_t(std::max(0, H5Sget_simple_extent_ndims(space_))));
+    check(H5Sget_simple_extent_dims(space_, extents.data(), nullptr));
+    for (hsize_t extent : extents) shape_.push_back(int64_t(std::min<hsize_t>(extent, INT64_MAX)));
+    const int64_t most = most_inflated(file_bytes);
+    item_ = checked_bytes(shape_, element_.bytes, most, where_) / shape_[0];
+    const Handle how(check(H5Dget_create_plist(set_)), H5Pclose);
+    require(H5Pget_layout(how) != H5D_VIRTUAL && H5Pget_external_count(how) <= 0, Exit::data,
+            "{}: expected the numbers in this file, found them in others", where_);
+    check_filters(how);
+    int64_t rows = std::max<int64_t>(1, kBlock / item_);
+    if (H5Pget_layout(how) == H5D_CHUNKED) {
+      std::vector<hsize_t> chunk(extents.size());
+      check(H5Pget_chunk(how, int(chunk.size()), chunk.data()));
+      std::vector<int64_t> sizes(chunk.begin(), chunk.end());
+      checked_bytes(sizes, element_.bytes, most, where_ + " (chunk)");
+      rows = std::min(int64_t(chunk[0]), std::max<int64_t>(1, kMostBlock / item_));
+    }
+    rows_ = std::min(rows, shape_[0]);
+  }
+
+  void check_filters(hid_t how) const {
+    for (int i = 0; i < H5Pget_nfilters(how); ++i) {
+      unsigned flags = 0;
+      size_t parameters = 0;
+      char name[64] = "";
+      const auto filter =
+          H5Pget_filter2(how, unsigned(i), &flags, &parameters, nullptr, sizeof name, name, nullptr);
+      require(filter >= 0 && H5Zfilter_avail(filter) > 0, Exit::data,
+              "{}: is packed by filter {} ({}), which this HDF5 has not; repack it: h5repack -f GZIP=1",
+              where_, filter, to_utf8(std::string(name, strnlen(name, sizeof name))));
+    }
+  }
+
+  void fill(int64_t i) {
+    const Quiet quiet;
+    first_ = i / rows_ * rows_, count_ = 0;
+    const int64_t count = std::min(rows_, shape_[0] - first_);
+    block_.resize(size_t(count * item_));
+    std::vector<hsize_t> from(shape_.size(), 0), extents(shape_.begin(), shape_.end());
+    from[0] = hsize_t(first_), extents[0] = hsize_t(count);
+    const Handle memory(check(H5Screate_simple(int(extents.size()), extents.data(), nullptr)), H5Sclose);
+    check(H5Sselect_hyperslab(space_, H5S_SELECT_SET, from.data(), nullptr, extents.data(), nullptr));
+    check(H5Dread(set_, type_, memory, space_, H5P_DEFAULT, block_.data()));
+    count_ = count;
+  }
+
+  hid_t check(hid_t result) const {
+    require(result >= 0, Exit::data, "{}: damaged: {}", where_, hdf5::reason());
+    return result;
+  }
+
+  std::shared_ptr<const Handle> file_;  // closed after what lies in it
+  std::string where_;
+  Handle set_, space_, type_;
+  Element element_;
+  std::vector<int64_t> shape_;
+  int64_t item_ = 0, rows_ = 0, first_ = 0, count_ = 0;
+  std::vector<char> block_;
+};
+
+// The datasets in the root of the file, by name. Links to elsewhere are not followed.
+std::vector<std::string> datasets_of(hid_t file, const std::string& path) {
+  struct Found {
+    std::vector<std::string> names;
+    std::string damaged;
+  } found;
+  const auto visit = [](hid_t group, const char* name, const H5L_info_t* info, void* to) -> herr_t {
+    if (info->type != H5L_TYPE_HARD) return 0;
+    auto& all = *static_cast<Found*>(to);
+    const Handle object(H5Oopen(group, name, H5P_DEFAULT), H5Oclose);
+    if (object < 0) all.damaged = to_utf8(name);
+    if (object >= 0 && H5Iget_type(object) == H5I_DATASET) all.names.emplace_back(name);
+    return object < 0 ? -1 : 0;
+  };
+  hsize_t at = 0;
+  const bool whole = H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, &at, visit, &found) >= 0;
+  require(whole, Exit::data, "{}: {} is damaged, or of a newer HDF5 than {}.{}.{}: {}", path,
+          found.damaged.empty() ? "its root" : found.damaged, H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE,
+          hdf5::reason());
+  return found.names;
+}
+
+std::vector<Array> arrays_of(const fs::path& path) {
+  const Quiet quiet;
+  register_lzf();
+  const auto file = std::make_shared<const Handle>(hdf5::open_for_reading(path.string()),
+                                                   [](hid_t id) { return H5Fclose(id); });
+  require(*file >= 0, Exit::data, "{}: expected an HDF5 file, found a damaged or other one ({})",
+          path.string(), hdf5::reason());
+  std::vector<Array> arrays;
+  for (const std::string& name : datasets_of(*file, path.string())) {
+    const std::string where = path.string() + ": " + to_utf8(name);
+    const auto set = std::make_shared<BlockReader>(file, name, where, int64_t(fs::file_size(path)));
+    if (set->shape().empty()) {
+      log::warn("{}: left out, {}", where,
+                set->element().kind ? "it is a single number" : "it holds no numbers");
+      continue;
+    }
+    arrays.push_back({.name = name,
+                      .where = where,
+                      .element = set->element(),
+                      .shape = set->shape(),
+                      .read = [set](int64_t first, int64_t count, char* to) { set->read(first, count, to); },
+                      .serial = true});
+  }
+  return arrays;
+}
+
+// HDF5 1.10 crashes on some files whose structure is damaged. So it is tried in a process of its own: every
+// structure, and of each array the first and the last item.
+void try_apart(const fs::path& path) {
+  const pid_t child = fork();
+  if (child == 0) {
+    constexpr unsigned kSeconds = 60;
+    const rlimit none{};
+    setrlimit(RLIMIT_CORE, &none);
+    for (const int each : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL}) signal(each, SIG_DFL);
+    alarm(kSeconds);  // also ends what would never end
+    static_cast<void>(!freopen("/dev/null", "w", stderr));
+    try {
+      std::vector<char> item;
+      for (const Array& array : arrays_of(path)) {
+        item.resize(size_t(c10::multiply_integers(array.shape) / array.shape[0] * array.element.bytes));
+        for (const int64_t i : {int64_t{0}, array.shape[0] - 1}) array.read(i, 1, item.data());
+      }
+    } catch (...) {  // said again by who tries in earnest
+    }
+    _exit(0);
+  }
+  int status = 0;
+  require(child < 0 || (waitpid(child, &status, 0) == child && status == 0), Exit::data,
+          "{}: damaged: HDF5 {}.{}.{} cannot bear it (signal {})", path.string(), H5_VERS_MAJOR,
+          H5_VERS_MINOR, H5_VERS_RELEASE, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+}
+
+Source open_hdf5(const PackRequest& request) {
+  const fs::path path(request.source);
+  try_apart(path);
+  Source source = source_of(arrays_of(path), request);
+  source.provenance = provenance_of(request.source, {path});
+  return source;
+}
+
+bool accepts(const PackRequest& request) {
+  const fs::path path(request.source), kind = path.extension();
+  return (kind == ".h5" || kind == ".hdf5") && fs::is_regular_file(path);
+}
+
+}  // namespace
+
+const Importer kHdf5{.name = "hdf5",
+                     .takes = "an HDF5 file of arrays: imgs and labels as of BigGAN and StudioGAN, or others",
+                     .flags = "axes size channels bits filter crop background split",
+                     .accepts = accepts,
+                     .open = open_hdf5};
+
+}  // namespace saddle
