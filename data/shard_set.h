@@ -1,5 +1,5 @@
-// A folder of shards: the writer that `saddle pack` uses, and the audit of `saddle check`. The reader is
-// open_shards in dataset.h.
+// A folder of shards: the writer that `saddle pack` uses. The reader is open_shards in dataset.h, what
+// `saddle check` does is in audit.h.
 #pragma once
 
 #include <string>
@@ -32,13 +32,5 @@ class ShardWriter {
 
 // Deletes index and shards, nothing else; the index first, so that no half of a data set looks whole.
 void remove_shards(const std::string& folder);
-
-// Everything wrong with a folder, one line each; reads every byte. Exit::data if there is no index.
-struct Audit {
-  Index index;
-  std::vector<std::string> problems = {};
-  std::vector<std::vector<int64_t>> per_class = {};  // by field; empty for fields that are no labels
-};
-Audit audit(const std::string& folder);
 
 }  // namespace saddle

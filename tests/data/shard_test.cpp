@@ -5,6 +5,7 @@
 #include <ctime>
 #include <thread>
 
+#include "data/audit.h"
 #include "data/dataset.h"
 #include "data/shard_set.h"
 #include "dist/random.h"
