@@ -39,6 +39,11 @@ int64_t length_of(const Any& shard, const Field& field, size_t f, int64_t row) {
   return field.variable ? field.shape[0] : 0;
 }
 
+template <class Any>  // header and layout, where the shard itself has not asked HDF5 already
+void compare_with_hdf5(const Any& shard, const Schema& schema) {
+  if constexpr (requires { shard.compare_with_hdf5(schema); }) shard.compare_with_hdf5(schema);
+}
+
 void add_problem(ShardAudit& audit, std::string problem) {
   if (audit.problems.size() < kNamed)
     audit.problems.push_back(std::move(problem));
@@ -324,6 +329,7 @@ ShardAudit audit_shard(const std::string& path, const Schema& schema, const Shar
   guard([&] {
     const Shard shard(path, schema, info);
     require_plausible(schema, info);
+    guard([&] { compare_with_hdf5(shard, schema); });
     guard([&] { check_digest(shard, schema, info); });
     audit_blocks(out, shard, schema, info, first, threads, progress);
   });
