@@ -117,7 +117,7 @@ TEST_F(AuditTest, GivesTheFiguresOfEveryField) {
   const Audit found = audit(folder_, comm_, 2);
   EXPECT_THAT(found.problems, IsEmpty());
   for (size_t f = 0; f < found.fields.size(); ++f) {
-    const Field& field = every_dtype().fields[f];
+    const Field field = every_dtype().fields[f];
     const torch::Tensor values = batch[field.name].to(torch::kDouble);
     const Tally& figures = found.fields[f].values;
     EXPECT_EQ(figures.count, values.numel()) << field.name;
@@ -222,7 +222,7 @@ TEST_F(AuditTest, NamesSamplesThatAreNotFinite) {
   write(labelled_points(), bad, 10 * 88);
   EXPECT_THAT(problems(), ElementsAre(AllOf(HasSubstr("shard-00001.h5"), HasSubstr("field x of sample 2"),
                                             HasSubstr("1 values are NaN, 1 infinite"))));
-  const Tally& figures = audit(folder_, comm_).fields[0].values;
+  const Tally figures = audit(folder_, comm_).fields[0].values;
   EXPECT_EQ(figures.nans, 1);
   EXPECT_EQ(figures.infinities, 1);
   EXPECT_EQ(figures.count, 25 * 16 - 2);
