@@ -22,11 +22,11 @@ constexpr int64_t kMostClasses = 1 << 20;  // beyond, classes are not counted
 
 // The rows of one field in one block that match their checksums, one after another.
 struct Rows {
-  std::vector<char> bytes;
+  std::vector<char> bytes;       // more than they need
   std::vector<int64_t> numbers;  // in the shard
   std::vector<int64_t> begins;   // in bytes, of each and of what follows the last
 
-  void clear() { bytes.clear(), numbers.clear(), begins.assign(1, 0); }
+  void clear() { numbers.clear(), begins.assign(1, 0); }
   size_t count() const { return numbers.size(); }
   const char* begin(size_t i) const { return bytes.data() + begins[i]; }
   int64_t size(size_t i) const { return begins[i + 1] - begins[i]; }
@@ -90,10 +90,10 @@ bool is_constant(const char* bytes, int64_t size, int64_t plane, int64_t element
   return size > 0;
 }
 
-// One thread's work on one block.
-class Block {
+// One thread's work on one block after another; it keeps its memory.
+class BlockAudit {
  public:
-  Block(const Shard& shard, const Schema& schema, const ShardInfo& info, int64_t first_sample)
+  BlockAudit(const Shard& shard, const Schema& schema, const ShardInfo& info, int64_t first_sample)
       : shard_(shard), schema_(schema), info_(info), first_sample_(first_sample) {}
 
   ShardAudit audit(int64_t from, int64_t until) {
@@ -105,20 +105,20 @@ class Block {
     return out;
   }
 
-  int64_t bytes() const { return bytes_; }
+  int64_t bytes() const { return bytes_; }  // read so far
 
  private:
   void read(ShardAudit& out, size_t f, int64_t from, int64_t until) {
     const Field& field = schema_.fields[f];
     rows_.clear();
     lengths_.clear();
+    rows_.bytes.resize(std::max(rows_.bytes.size(), size_t((until - from) * field.bytes())));
     for (int64_t row = from; row < until; ++row) try {
         const int64_t length = length_of(shard_, field, f, row);
         require(length >= 0 && (!field.variable || length <= field.shape[0]), Exit::data,
                 "{}: field {} of sample {}: expected at most {} steps, found {}", info_.file, field.name, row,
                 field.shape.empty() ? 0 : field.shape[0], length);
         const int64_t size = field.variable ? length * field.row_bytes() : field.bytes();
-        rows_.bytes.resize(size_t(rows_.begins.back() + size));
         shard_.read(f, row, rows_.bytes.data() + rows_.begins.back());
         rows_.numbers.push_back(row);
         rows_.begins.push_back(rows_.begins.back() + size);
@@ -199,13 +199,14 @@ class Block {
   std::vector<int64_t> lengths_;
 };
 
-// Calls work(i) for i in [0, count) from `threads` threads; the first exception ends it and is thrown.
-void in_threads(int threads, int64_t count, const std::function<void(int64_t)>& work) {
+// Calls work(thread, i) for i in [0, count) from `threads` threads; the first exception ends it and is
+// thrown.
+void in_threads(int threads, int64_t count, const std::function<void(size_t, int64_t)>& work) {
   std::atomic<int64_t> next = 0;
   std::vector<std::exception_ptr> errors(size_t(std::max(1, threads)));
   const auto run = [&](size_t t) noexcept {
     try {
-      for (int64_t i = next++; i < count; i = next++) work(i);
+      for (int64_t i = next++; i < count; i = next++) work(t, i);
     } catch (...) {
       errors[t] = std::current_exception();
       next = count;
@@ -247,11 +248,12 @@ void audit_blocks(ShardAudit& all, const Shard& shard, const Schema& schema, con
   const int64_t rows =
       std::clamp(kBlockBytes / std::max<int64_t>(1, schema.sample_bytes()), int64_t{1}, kBlockRows);
   std::vector<ShardAudit> blocks(size_t((info.count + rows - 1) / rows));
-  in_threads(threads, int64_t(blocks.size()), [&](int64_t b) {
-    Block block(shard, schema, info, first);
-    const int64_t from = b * rows, until = std::min(info.count, from + rows);
-    blocks[size_t(b)] = block.audit(from, until);
-    progress.add(until - from, block.bytes());
+  std::vector<BlockAudit> workers(size_t(std::max(1, threads)), BlockAudit(shard, schema, info, first));
+  in_threads(threads, int64_t(blocks.size()), [&](size_t thread, int64_t b) {
+    BlockAudit& worker = workers[thread];
+    const int64_t from = b * rows, until = std::min(info.count, from + rows), before = worker.bytes();
+    blocks[size_t(b)] = worker.audit(from, until);
+    progress.add(until - from, worker.bytes() - before);
   });
   for (auto& block : blocks) merge(all, std::move(block));
 }

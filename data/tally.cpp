@@ -1,8 +1,8 @@
 #include "data/tally.h"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
-#include <memory>
+#include <cstring>
 #include <vector>
 
 #include "dist/error.h"
@@ -10,28 +10,47 @@
 namespace saddle {
 namespace {
 
-// Neighbouring pixels are often equal: their counts go to different tables, or each would wait for the one
-// before.
-constexpr int64_t kTables = 4;
+// How often each bit pattern of an integer of one or two bytes occurs. Neighbouring pixels are often equal:
+// their counts go to different tables, or each would wait for the one before.
+template <class T>
+class Histogram {
+ public:
+  static constexpr uint64_t kPatterns = uint64_t{1} << (8 * sizeof(T));
 
-// Of integers of one or two bytes, how often each occurs: all figures follow, exactly.
+  void add(const T* values, int64_t count) {
+    int64_t i = 0;
+    for (; i + kAtOnce <= count; i += kAtOnce) {
+      uint64_t word = 0;
+      std::memcpy(&word, values + i, sizeof word);
+#pragma GCC unroll 8
+      for (uint64_t k = 0; k < kAtOnce; ++k)
+        ++seen_[k % kTables * kPatterns + (word >> (8 * sizeof(T) * k)) % kPatterns];
+    }
+    for (; i < count; ++i) ++seen_[uint64_t(values[i]) % kPatterns];
+  }
+
+  int64_t times(uint64_t pattern) const {
+    int64_t sum = 0;
+    for (uint64_t t = 0; t < kTables; ++t) sum += seen_[t * kPatterns + pattern];
+    return sum;
+  }
+
+ private:
+  static constexpr int64_t kAtOnce = sizeof(uint64_t) / sizeof(T);
+  static constexpr uint64_t kTables = sizeof(T) == 1 ? 8 : 2;
+  std::vector<int64_t> seen_ = std::vector<int64_t>(kTables * kPatterns);
+};
+
+// All figures follow from a histogram, exactly.
 template <class T>
 Tally by_histogram(const T* values, int64_t count) {
-  constexpr int64_t kKinds = int64_t{1} << (8 * sizeof(T));
-  constexpr int64_t kLeast = std::numeric_limits<T>::min();
-  std::vector<int64_t> seen(size_t(kTables * kKinds));
-  int64_t i = 0;
-  for (; i + kTables <= count; i += kTables)
-    for (int64_t t = 0; t < kTables; ++t) ++seen[size_t(t * kKinds + values[i + t] - kLeast)];
-  for (; i < count; ++i) ++seen[size_t(values[i] - kLeast)];
-
+  Histogram<T> seen;
+  seen.add(values, count);
   Tally out{.count = count};
   __int128_t sum = 0, squares = 0;
-  for (int64_t k = 0; k < kKinds; ++k) {
-    int64_t times = 0;
-    for (int64_t t = 0; t < kTables; ++t) times += seen[size_t(t * kKinds + k)];
+  for (uint64_t pattern = 0; pattern < seen.kPatterns; ++pattern) {
+    const int64_t times = seen.times(pattern), value = T(pattern);
     if (times == 0) continue;
-    const int64_t value = k + kLeast;
     if (value == 0) out.zeros = times;
     out.min = std::min(out.min, double(value));
     out.max = std::max(out.max, double(value));
