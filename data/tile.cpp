@@ -89,11 +89,13 @@ torch::Tensor flat(const torch::Tensor& picture, bool is_map, const TileRange& r
   return reduce(is_map ? colour_map(picture[0]) : colour_picture(picture, range), is_map);
 }
 
-// [C, D, H, W]: the middle slice of each axis.
+// [C, D, H, W]: the middle slice of each axis. Depth runs from below to above, as volumes are packed.
 torch::Tensor slices(const torch::Tensor& volume, bool is_map, const TileRange& range) {
   std::vector<torch::Tensor> tiles;
-  for (int64_t axis = 1; axis <= 3; ++axis)
-    tiles.push_back(flat(volume.select(axis, volume.size(axis) / 2), is_map, range));
+  for (int64_t axis = 1; axis <= 3; ++axis) {
+    const torch::Tensor slice = volume.select(axis, volume.size(axis) / 2);
+    tiles.push_back(flat(axis == 1 ? slice : slice.flip({1}), is_map, range));
+  }
   return beside(tiles);
 }
 

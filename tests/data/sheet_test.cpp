@@ -156,11 +156,13 @@ TEST(Tile, ShowsTheMiddleSlicesOfAVolume) {
   const Field volume = field("volume", {1, 20, 10, 12}, torch::kByte);
   torch::Tensor value = torch::zeros({1, 20, 10, 12}, torch::kByte);
   value[0][10].fill_(80), value[0].select(1, 5).fill_(160), value[0].select(2, 6).fill_(240);
+  value[0][19].fill_(33);  // what is above is drawn above
   const torch::Tensor shown = drawn(volume, value);
   ASSERT_EQ(shown.sizes(), torch::IntArrayRef({3, 20, 12 + 1 + 12 + 1 + 10}));
   EXPECT_EQ(shown[0][0][0].item<int64_t>(), 80);
-  EXPECT_EQ(shown[0][0][13].item<int64_t>(), 160);
-  EXPECT_EQ(shown[0][0][26].item<int64_t>(), 240);
+  EXPECT_EQ(shown[0][1][13].item<int64_t>(), 160);
+  EXPECT_EQ(shown[0][1][26].item<int64_t>(), 240);
+  EXPECT_EQ(shown[0][0][13].item<int64_t>(), 33);
 }
 
 TEST(Tile, ShowsFramesOfAVideoThatThereAre) {
