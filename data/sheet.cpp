@@ -164,11 +164,11 @@ std::string decode(const Field& field, const torch::Tensor& tokens, int64_t leng
 }
 
 // [N, ...] of one field and, if there is one, the labels beside it, for figures of many samples.
-struct Column {
+struct Many {
   torch::Tensor values, labels;
 };
 
-Column read_column(const Dataset& data, const Field& field, uint64_t seed) {
+Many read_column(const Dataset& data, const Field& field, uint64_t seed) {
   const Field* label = label_of(data.schema());
   const Shuffle shuffle(data.size(), seed);
   const int64_t affordable =
@@ -237,7 +237,7 @@ std::vector<Strip> picture_strips(const Dataset& data, const std::vector<Choice>
 
 std::vector<Strip> figure_strips(const Dataset& data, const std::string& name, uint64_t seed) {
   const Field& field = data.schema()[name];
-  const Column column = read_column(data, field, seed);
+  const Many column = read_column(data, field, seed);
   if (kind_of(field) != Kind::points) return histogram(column.values);
   return {{"first two dimensions", scatter_by_class(column.values, column.labels)}};
 }
