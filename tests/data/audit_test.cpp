@@ -28,10 +28,10 @@ Field field(const std::string& name, std::vector<int64_t> shape, torch::ScalarTy
 }
 
 Schema every_dtype() {
-  return {.fields = {field("image", {3, 4, 5}, torch::kByte),
-                     field("int8", {2}, torch::kChar), field("int16", {1}, torch::kShort),
-                     field("int32", {2, 2}, torch::kInt), field("label", {}, torch::kLong, 5),
-                     field("x", {7}, torch::kFloat), field("double", {}, torch::kDouble)}};
+  return {.fields = {field("image", {3, 4, 5}, torch::kByte), field("int8", {2}, torch::kChar),
+                     field("int16", {1}, torch::kShort), field("int32", {2, 2}, torch::kInt),
+                     field("label", {}, torch::kLong, 5), field("x", {7}, torch::kFloat),
+                     field("double", {}, torch::kDouble)}};
 }
 
 Schema labelled_points() {
