@@ -1,4 +1,4 @@
-#include "data/shard_set.h"
+// The data set that a folder of shards is.
 
 #include <algorithm>
 #include <filesystem>
@@ -74,59 +74,10 @@ class ShardSet final : public Dataset {
   std::vector<int64_t> ends_;  // the first index after each shard
 };
 
-// One field of one sample: its checksum and, for a label, its range.
-void audit_sample(Audit& audit, const Shard& shard, const ShardInfo& info, size_t f, int64_t row,
-                  std::vector<char>& sample) {
-  const Field& field = audit.index.schema.fields[f];
-  shard.read(f, row, sample.data());
-  if (field.classes == 0) return;
-  const int64_t label = *reinterpret_cast<const int64_t*>(sample.data());
-  require(label >= 0 && label < field.classes, Exit::data,
-          "{}: field {} of sample {}: expected a label below {}, found {}", info.file, field.name, row,
-          field.classes, label);
-  ++audit.per_class[f][size_t(label)];
-}
-
-void audit_shard(Audit& audit, const Shard& shard, const ShardInfo& info, Fingerprint& fingerprint) {
-  shard.compare_with_hdf5(audit.index.schema);
-  const auto& fields = audit.index.schema.fields;
-  std::vector<std::vector<char>> samples;
-  for (const Field& field : fields) samples.emplace_back(field.bytes());
-  std::vector<Column> columns(fields.size());
-  for (int64_t row = 0; row < info.count; ++row)
-    for (size_t f = 0; f < fields.size(); ++f) try {
-        columns[f].checksums.push_back(shard.stored_checksum(f, row));
-        fingerprint.add(columns[f].checksums.back());
-        audit_sample(audit, shard, info, f, row, samples[f]);
-      } catch (const Error& error) {
-        audit.problems.push_back(error.what());
-      }
-  const std::string found = shard_digest(columns);
-  if (found != info.digest)
-    audit.problems.push_back(fmt::format("{}: its checksums are damaged: expected digest {}, found {}",
-                                         info.file, info.digest, found));
-}
-
 }  // namespace
 
 std::shared_ptr<Dataset> open_shards(const std::string& folder) {
   return std::make_shared<ShardSet>(folder);
-}
-
-Audit audit(const std::string& folder) {
-  Audit audit{.index = read_index(folder)};
-  for (const Field& field : audit.index.schema.fields) audit.per_class.emplace_back(field.classes);
-  Fingerprint fingerprint(audit.index.schema);
-  for (const ShardInfo& info : audit.index.shards) try {
-      audit_shard(audit, open_shard(folder, audit.index, info), info, fingerprint);
-    } catch (const Error& error) {
-      audit.problems.push_back(error.what());
-    }
-  if (audit.problems.empty() && fingerprint.text() != audit.index.fingerprint)
-    audit.problems.push_back(
-        fmt::format("{}: expected fingerprint {}, found {}: shards are in another order or replaced",
-                    kIndexFile, audit.index.fingerprint, fingerprint.text()));
-  return audit;
 }
 
 }  // namespace saddle

@@ -6,7 +6,7 @@
 
 #include "data/dataset.h"
 #include "data/picture.h"
-#include "data/shard_set.h"
+#include "data/shard_writer.h"
 #include "tests/data/folder.h"
 
 namespace saddle {

@@ -5,8 +5,8 @@
 #include <ctime>
 #include <thread>
 
+#include "data/audit.h"
 #include "data/dataset.h"
-#include "data/shard_set.h"
 #include "data/shard_writer.h"
 #include "dist/random.h"
 #include "tests/data/folder.h"
