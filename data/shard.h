@@ -38,8 +38,8 @@ class Shard {
 
   int64_t count() const { return count_; }
   uint64_t stored_checksum(size_t field, int64_t row) const;
-  // Field number `field` of sample `row` into `to`, verified. Exit::data names shard, field and sample.
-  void read(size_t field, int64_t row, void* to) const;
+  // Field number `field` of sample `row` into `to`. Exit::data names shard, field and sample.
+  void read(size_t field, int64_t row, void* to, bool verify = true) const;
 
  private:
   struct Extent {

@@ -41,10 +41,10 @@ class Awkward final : public Dataset {
   int64_t size() const override { return inner_->size(); }
   const nlohmann::json& provenance() const override { return inner_->provenance(); }
   std::string fingerprint() const override { return inner_->fingerprint(); }
-  Batch read(const std::vector<int64_t>& indices) const override {
-    std::this_thread::sleep_for(std::chrono::microseconds(indices.front() * 37 % 500));
-    for (int64_t index : indices) require(index != poison_, Exit::data, "sample {} is damaged", index);
-    return inner_->read(indices);
+  bool read_sample(int64_t index, std::span<Place> places) const override {
+    std::this_thread::sleep_for(std::chrono::microseconds(index * 37 % 200));
+    require(index != poison_, Exit::data, "sample {} is damaged", index);
+    return inner_->read_sample(index, places);
   }
 
  private:
