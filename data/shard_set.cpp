@@ -122,22 +122,24 @@ class ShardSet final : public Dataset {
   int64_t read_one(const Shard& shard, size_t f, int64_t index, int64_t row, void* to) const {
     const Field& field = schema().fields[f];
     const bool verify = options_.verify >= 1 || chance(index, 0) < options_.verify;
-    if (!verify || field.variable || memos_.empty()) return read_field(shard, field, f, row, to, verify);
+    if (memos_.empty() || field.variable) return read_field(shard, field, f, row, to, verify);
     if (field.bytes() <= int64_t(sizeof(uint64_t)))
-      read_small(shard, f, index, row, to);
-    else
+      read_small(shard, f, index, row, to, verify);
+    else if (verify)
       read_large(shard, f, index, row, to);
+    else
+      read_field(shard, field, f, row, to, false);
     return 0;
   }
 
-  // Read and verified once, then kept.
-  void read_small(const Shard& shard, size_t f, int64_t index, int64_t row, void* to) const {
+  // Read once, then kept.
+  void read_small(const Shard& shard, size_t f, int64_t index, int64_t row, void* to, bool verify) const {
     const auto bytes = size_t(schema().fields[f].bytes());
     uint64_t word = 0;
     if (const auto known = memos_[f].get(index)) {
       word = *known;
     } else {
-      read_field(shard, schema().fields[f], f, row, &word, true);
+      read_field(shard, schema().fields[f], f, row, &word, verify);
       memos_[f].put(index, word);
     }
     std::memcpy(to, &word, bytes);
