@@ -32,16 +32,9 @@ struct Rows {
   int64_t size(size_t i) const { return begins[i + 1] - begins[i]; }
 };
 
-template <class Any>  // steps of a variable field, or 0
-int64_t length_of(const Any& shard, const Field& field, size_t f, int64_t row) {
-  if constexpr (requires { shard.length(f, row); })
-    if (field.variable) return shard.length(f, row);
-  return field.variable ? field.shape[0] : 0;
-}
-
-template <class Any>  // header and layout, where the shard itself has not asked HDF5 already
-void compare_with_hdf5(const Any& shard, const Schema& schema) {
-  if constexpr (requires { shard.compare_with_hdf5(schema); }) shard.compare_with_hdf5(schema);
+int64_t length_of(const Shard& shard, const Field& field, size_t f,
+                  int64_t row) {  // steps, of a variable field
+  return field.variable ? shard.length(f, row) : 0;
 }
 
 void add_problem(ShardAudit& audit, std::string problem) {
@@ -331,7 +324,7 @@ ShardAudit audit_shard(const std::string& path, const Schema& schema, const Shar
   guard([&] {
     const Shard shard(path, schema, info);
     require_plausible(schema, info);
-    guard([&] { compare_with_hdf5(shard, schema); });
+    guard([&] { shard.compare_with_hdf5(schema); });
     guard([&] { check_digest(shard, schema, info); });
     audit_blocks(out, shard, schema, info, first, threads, progress);
   });

@@ -1,11 +1,9 @@
 #include "data/report.h"
 
-#include <png.h>
-
 #include <algorithm>
-#include <cstring>
 
 #include "data/kind.h"
+#include "data/picture.h"
 #include "data/sheet.h"
 #include "dist/error.h"
 
@@ -57,22 +55,6 @@ std::string escape(const std::string& text) {
   return out;
 }
 
-std::string png_bytes(const torch::Tensor& picture) {
-  const torch::Tensor pixels = picture.permute({1, 2, 0}).contiguous();
-  png_image image;
-  std::memset(&image, 0, sizeof image);
-  image.version = PNG_IMAGE_VERSION;
-  image.width = png_uint_32(pixels.size(1)), image.height = png_uint_32(pixels.size(0));
-  image.format = PNG_FORMAT_RGB;
-  std::string out(PNG_IMAGE_PNG_SIZE_MAX(image), '\0');
-  png_alloc_size_t size = out.size();
-  const bool done =
-      png_image_write_to_memory(&image, out.data(), &size, 0, pixels.data_ptr<uint8_t>(), 0, nullptr);
-  require(done, Exit::io, "cannot encode a picture of the report: {}", image.message);
-  out.resize(size);
-  return out;
-}
-
 std::string base64(const std::string& bytes) {
   constexpr const char* kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
@@ -87,7 +69,7 @@ std::string base64(const std::string& bytes) {
 std::string figure(const Strip& strip) {
   return fmt::format(
       "<figure><figcaption>{}</figcaption><img alt=\"{}\" src=\"data:image/png;base64,{}\"></figure>\n",
-      escape(strip.caption), escape(strip.caption), base64(png_bytes(strip.picture)));
+      escape(strip.caption), escape(strip.caption), base64(encode_png(strip.picture)));
 }
 
 std::string row(const std::string& name, const std::string& value) {

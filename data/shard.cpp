@@ -118,6 +118,15 @@ void Shard::check_extents() const {
   }
 }
 
+void Shard::require_digest(const std::vector<Column>& columns) const {
+  const std::string found = shard_digest(columns);
+  require(found == info_.digest, Exit::data,
+          "{}: it is damaged or belongs to another data set: its checksums should hash to {}, not to {}; "
+          "restore the shard "
+          "or pack again with --force",
+          path_, info_.digest, found);
+}
+
 void Shard::load_checksums() {
   const int64_t bytes = int64_t(fields_.size()) * info_.count * kWord;
   if (in_memory_bytes.fetch_add(bytes) + bytes > kInMemory) {
@@ -130,12 +139,7 @@ void Shard::load_checksums() {
     columns[f].checksums.resize(size_t(info_.count));
     read_at(info_.extents[f].checksums, columns[f].checksums.data(), info_.count * kWord);
   }
-  const std::string found = shard_digest(columns);
-  require(found == info_.digest, Exit::data,
-          "{}: it is damaged or belongs to another data set: its checksums should hash to {}, not to {}; "
-          "restore the shard "
-          "or pack again with --force",
-          path_, info_.digest, found);
+  require_digest(columns);
   for (size_t f = 0; f < fields_.size(); ++f) checksums_[f] = std::move(columns[f].checksums);
 }
 
@@ -235,6 +239,19 @@ void Shard::prefetch(size_t field, int64_t row) const {
   if (extent.chunk_bytes || fields_[field].variable) return;  // finding their place would read already
   const Part wanted = part(field, row);
   posix_fadvise(descriptor_, extent.data + wanted.first, wanted.bytes, POSIX_FADV_WILLNEED);
+}
+
+void verify_shard(const std::string& path, const Schema& schema, const ShardInfo& info) {
+  const Shard shard(path, schema, info);
+  std::vector<Column> columns(schema.fields.size());
+  for (size_t f = 0; f < columns.size(); ++f) {
+    std::vector<char> sample(size_t(schema.fields[f].bytes()));
+    for (int64_t row = 0; row < info.count; ++row) {
+      shard.read(f, row, sample.data());
+      columns[f].checksums.push_back(shard.stored_checksum(f, row));
+    }
+  }
+  shard.require_digest(columns);
 }
 
 }  // namespace saddle

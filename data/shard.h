@@ -8,6 +8,7 @@
 
 #include "data/index.h"
 #include "data/schema.h"
+#include "data/shard_file.h"
 
 namespace saddle {
 
@@ -30,6 +31,8 @@ class Shard {
   // checksum if `verify`.
   void read(size_t field, int64_t row, void* to, bool verify = true) const;
   void prefetch(size_t field, int64_t row) const;  // asks the system to fetch it soon
+  // That the checksums of these columns are those of the index.
+  void require_digest(const std::vector<Column>& columns) const;
   // Compares what the index says with what the file says through HDF5; returns where its parts lie.
   std::vector<Extent> compare_with_hdf5(const Schema& schema) const;
 
@@ -52,5 +55,8 @@ class Shard {
   int descriptor_ = -1;
   uint64_t id_;  // among all shards this process ever opened
 };
+
+// Reads every byte of a shard and compares it with its checksum. Exit::data names what is damaged.
+void verify_shard(const std::string& path, const Schema& schema, const ShardInfo& info);
 
 }  // namespace saddle

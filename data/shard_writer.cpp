@@ -19,15 +19,6 @@ std::string path_of(const std::string& folder, int64_t number) {
   return (fs::path(folder) / shard_name(number)).string();
 }
 
-// Reads the file back: on a full disk HDF5 may have lost samples without a word.
-void verify(const std::string& path, const Schema& schema, const ShardInfo& info) {
-  const Shard shard(path, schema, info);
-  for (size_t f = 0; f < schema.fields.size(); ++f) {
-    std::vector<char> sample(size_t(schema.fields[f].bytes()));
-    for (int64_t row = 0; row < info.count; ++row) shard.read(f, row, sample.data());
-  }
-}
-
 bool is_ours(const std::string& name) {
   return name.starts_with(kIndexFile) ||
          (name.starts_with("shard-") && name.find(".h5") != std::string::npos);
@@ -108,7 +99,7 @@ ShardInfo publish_shard(const std::string& folder, int64_t number, const Schema&
     info = read_header(draft, schema);
     require(info.digest == shard_digest(columns), Exit::data, "{}: expected digest {}, found {}", draft,
             shard_digest(columns), info.digest);
-    verify(draft, schema, info);
+    verify_shard(draft, schema, info);
   } catch (const Error& error) {
     fail(Exit::io, "what was just written does not read back, is the disk full? {}", error.what());
   }
@@ -122,7 +113,7 @@ std::optional<ShardInfo> published_shard(const std::string& folder, int64_t numb
   const std::string path = path_of(folder, number);
   if (!fs::exists(path)) return {};
   const ShardInfo info = read_header(path, schema);
-  verify(path, schema, info);
+  verify_shard(path, schema, info);
   return info;
 } catch (const Error& error) {
   if (error.kind != Exit::data) throw;

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "data/dataset.h"
-#include "launch/train_options.h"
+#include "launch/open_data.h"
 
 namespace saddle {
 
@@ -14,7 +14,7 @@ struct LoadedRun {
   std::unique_ptr<System> system;
   int64_t step = 0;
   // The data it was trained on; Exit::data if that folder is gone.
-  std::shared_ptr<Dataset> data() const { return open_shards(run.options.data); }
+  std::shared_ptr<Dataset> data() const { return open_data(run.options.data); }
 };
 
 // Collective. The newest whole checkpoint. Exit::usage if the folder holds no run or no checkpoint.

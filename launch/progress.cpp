@@ -14,11 +14,13 @@ Progress::Progress(int64_t first_step, int64_t steps)
       terminal_(isatty(STDERR_FILENO)),
       start_(std::chrono::steady_clock::now()) {}
 
-void Progress::tick(int64_t step, double images_per_second, const std::vector<Moments>& stats) {
+void Progress::tick(int64_t step, double images_per_second, const std::vector<Moments>& stats,
+                    int64_t substituted) {
   std::string line =
       fmt::format("step {}/{}  {}%  {:.0f} images/s", step, steps_, 100 * step / steps_, images_per_second);
   for (const Moments& m : stats)
     line += fmt::format("  {} {:.3f}", m.name.starts_with("loss/") ? m.name.substr(5) : m.name, m.mean);
+  if (substituted > 0) line += fmt::format("  {} damaged samples replaced", substituted);
   line += "  ETA " + eta(step);
   if (terminal_)
     std::cerr << "\r\033[K" << line << std::flush;

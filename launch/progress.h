@@ -14,7 +14,9 @@ class Progress {
  public:
   Progress(int64_t first_step, int64_t steps);
   // "step 1200/3000  40%  412 images/s  D 0.61  G 1.93  ETA 4m10s"
-  void tick(int64_t step, double images_per_second, const std::vector<Moments>& stats);
+  // `substituted` samples stood in for damaged ones; said if there are any.
+  void tick(int64_t step, double images_per_second, const std::vector<Moments>& stats,
+            int64_t substituted = 0);
   void done();  // ends the line
 
  private:

@@ -55,10 +55,12 @@ json about(const Run& run, const Schema& schema, const std::string& fingerprint)
 }
 
 void require_same_run(const Checkpoint& checkpoint, const json& now) {
-  static const std::set<std::string> harmless = {
-      "data",        "steps",        "device",           "threads",         "loader.threads",
-      "tick.every",  "sample.every", "checkpoint.every", "checkpoint.keep", "watch.timeout",
-      "digest.every"};
+  static const std::set<std::string> harmless = {"data.folder",     "data.on_bad",      "data.verify",
+                                                 "data.stage",      "data.cache",       "steps",
+                                                 "device",          "threads",          "loader.threads",
+                                                 "loader.prefetch", "loader.readahead", "tick.every",
+                                                 "sample.every",    "checkpoint.every", "checkpoint.keep",
+                                                 "watch.timeout",   "digest.every"};
   const json &was = checkpoint.about.at("options"), &is = now.at("options");
   std::string difference;
   for (const auto& [key, value] : is.items())

@@ -22,8 +22,7 @@ int sample(World& world, const SampleFlags& flags) {
   comm.together([&] {
     if (comm.rank() != 0) return;
     // Points are drawn over the data's; pictures do not need the data to be there still.
-    const std::string& folder = loaded->run.options.data;
-    const auto data = std::filesystem::exists(folder + "/dataset.json") ? open_shards(folder) : nullptr;
+    const auto data = has_data(loaded->run.options.data) ? loaded->data() : nullptr;
     write_png(flags.out, preview(*loaded->system, flags.drawing, data.get()));
     log::info("{} samples of '{}' at step {}, {} weights, in {}", flags.drawing.count, flags.run,
               loaded->step, flags.drawing.raw ? "raw" : "averaged", flags.out);

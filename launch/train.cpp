@@ -15,6 +15,7 @@
 #include "dist/log.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
+#include "launch/open_data.h"
 #include "launch/preview.h"
 #include "launch/progress.h"
 #include "launch/run_folder.h"
@@ -31,8 +32,8 @@ double since(Clock::time_point start) {
 }
 
 struct TrainFlags {
-  std::string recipe, data, out, trace;
-  std::vector<std::string> sets;
+  std::string recipe, out, trace, stage, on_bad;
+  std::vector<std::string> data, sets;
   int64_t steps = 0;
   bool resume = false, dry_run = false;
 };
@@ -40,8 +41,9 @@ struct TrainFlags {
 void resolve(Run& run, const TrainFlags& flags) {
   std::vector<std::string> sets = flags.sets;
   if (flags.steps > 0) sets.push_back(fmt::format("steps={}", flags.steps));
-  if (!flags.data.empty())
-    sets.push_back("data=" + std::filesystem::absolute(flags.data).lexically_normal().string());
+  if (!flags.data.empty()) sets.push_back("data=" + data_text(flags.data));
+  if (!flags.stage.empty()) sets.push_back("data.stage=" + std::filesystem::absolute(flags.stage).string());
+  if (!flags.on_bad.empty()) sets.push_back("data.on_bad=" + flags.on_bad);
   const bool same = flags.recipe.empty();
   require(!same || flags.resume, Exit::usage,
           "name a recipe: `saddle train RECIPE --data DIR --out RUN`; `saddle list recipes` names them");
@@ -104,15 +106,17 @@ class Session {
     const std::vector<Moments> stats = trainer_.stats().tick(trainer_.comm());
     const json step_ms = watching_.tick();
     const double waited = trainer_.loader().waited();
+    const int64_t bad = substituted();
     if (trainer_.comm().rank() == 0) {
       json line = {{"step", step},
                    {"images", step * run_.options.batch},
                    {"images_per_second", rate},
                    {"data_wait", (waited - waited_) / seconds},
                    {"step_ms", step_ms}};
+      if (run_.options.on_bad == "skip") line["substituted"] = bad;
       for (const Moments& m : stats) line[m.name] = m.mean;
       folder_.log(line);
-      progress.tick(step, rate, stats);
+      progress.tick(step, rate, stats, bad);
     }
     for (const Moments& m : stats)
       require(std::isfinite(m.mean), Exit::diverged,
@@ -120,8 +124,18 @@ class Session {
               "another seed; the last good state is in '{}'",
               m.name, m.mean, step, folder_.checkpoints());
     waited_ = waited;
+    substituted_ = trainer_.loader().substituted();
     tick_step_ = step;
     tick_start_ = Clock::now();
+  }
+
+  // Samples of all ranks since the last tick that stood in for damaged ones. Collective if there may be any.
+  int64_t substituted() const {
+    if (run_.options.on_bad != "skip") return 0;
+    torch::Tensor count = torch::full({1}, trainer_.loader().substituted() - substituted_,
+                                      torch::dtype(torch::kLong).device(trainer_.comm().device()));
+    trainer_.comm().all_reduce(count, Reduce::sum, "substituted");
+    return count.item<int64_t>();
   }
 
   template <class Work>
@@ -160,6 +174,7 @@ class Session {
   Watching watching_;
   int64_t tick_step_ = trainer_.steps();
   double waited_ = 0;
+  int64_t substituted_ = 0;
   Clock::time_point tick_start_;
 };
 
@@ -168,7 +183,7 @@ int train(World& world, const TrainFlags& flags) {
   const Comm host = world.comm("cpu");
   Run run;
   RunFolder folder(flags.out);
-  std::shared_ptr<Dataset> data;
+  std::vector<Feed> feeds;
   TraceSteps trace;
   host.together([&] {
     resolve(run, flags);
@@ -182,12 +197,12 @@ int train(World& world, const TrainFlags& flags) {
     require(!run.options.data.empty(), Exit::usage,
             "no data: pass --data DIR, a folder made by `saddle pack`");
     require(!flags.out.empty(), Exit::usage, "no run folder: pass --out RUN");
-    data = open_shards(run.options.data);
   });
   require_same_start(host, run, flags);
+  feeds = open_feeds(host, run.options);
+  const std::shared_ptr<Dataset> data = side_by_side(feeds);
   const flight::Doing doing("set-up", kSetup * run.options.watch_timeout);
   world.watch(run.options.watch_timeout, flags.out);
-  require_same(host, "data", data->fingerprint());
   const Comm comm = run.options.device == "cpu" ? host : world.comm(run.options.device);
   share_cores(comm, run.options.threads);
   at::globalContext().setAllowTF32CuBLAS(run.options.tf32);
@@ -195,7 +210,7 @@ int train(World& world, const TrainFlags& flags) {
   host.together([&] {
     if (host.rank() == 0) folder.create(flags.resume);
   });
-  const json facts = about(run, data->schema(), data->fingerprint());
+  const json facts = about(run, schema_of(feeds), data->fingerprint());
   std::optional<Checkpoint> checkpoint;
   if (flags.resume) checkpoint = load_checkpoint(host, folder.checkpoints());
   host.together([&] {
@@ -203,7 +218,7 @@ int train(World& world, const TrainFlags& flags) {
   });
 
   std::unique_ptr<Trainer> trainer;
-  host.together([&] { trainer = std::make_unique<Trainer>(run, comm, data); });
+  host.together([&] { trainer = std::make_unique<Trainer>(run, comm, feeds); });
   host.together([&] {
     if (checkpoint) restore([&](StateVisitor& v) { trainer->visit(v); }, checkpoint->state);
     if (host.rank() != 0) return;
@@ -233,7 +248,16 @@ void add_train(CLI::App& app, Command& chosen) {
   sub->add_option(
       "recipe", flags->recipe,
       "Recipe: a TOML file or a built-in name (`saddle list recipes`); may be left out with --resume");
-  sub->add_option("--data", flags->data, "Data set: a folder made by `saddle pack`");
+  sub->add_option("--data", flags->data,
+                  "Data set: a folder made by `saddle pack`; or NAME=DIR, repeatable, for unpaired domains: "
+                  "the field image of each is then called NAME, others NAME_<field>");
+  sub->add_option("--stage", flags->stage,
+                  "Folder on a disk of each host to which its ranks copy the data first, or find the copy of "
+                  "an earlier run");
+  sub->add_option("--on-bad", flags->on_bad,
+                  "What a sample or shard that cannot be read does: stop the run (default), or skip: another "
+                  "sample stands in for it, the same on all ranks")
+      ->check(CLI::IsMember({"stop", "skip"}));
   sub->add_option("--out", flags->out,
                   "Run folder, made if missing: options.toml, log.jsonl, samples/, checkpoints/");
   sub->add_option("--set", flags->sets,

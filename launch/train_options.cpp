@@ -8,9 +8,36 @@
 namespace saddle {
 namespace {
 
+constexpr const char* kDataKey = "data.folder";
+
+// A key that TOML cannot have beside data.order was the data's before; options of older runs say it.
+std::string today(const std::string& key) {
+  return key == "data" ? kDataKey : key;
+}
+
+void describe_data(OptionTable& table, TrainOptions& o) {
+  table.add(kDataKey, o.data, "folder made by `saddle pack`, or several: NAME=FOLDER,NAME=FOLDER");
+  table.add("data.order", o.order,
+            "of samples: shuffled globally, or within blocks for slow storage; every class equally often; "
+            "classes by data.weights; as packed",
+            {"global", "local", "balanced", "weighted", "sequential"});
+  table.add("data.window", o.window, "order local: neighbours that are read together", {1, 1e12, "samples"});
+  table.add("data.mix", o.mix, "order local: blocks of data.window that are shuffled together", {1, 1e9});
+  table.add("data.label", o.label, "the field whose classes orders balanced and weighted count");
+  table.add("data.weights", o.weights, "order weighted: of each class, such as 1,1,2.5");
+  table.add("data.verify", o.verify, "share of the samples whose checksums are compared", {0, 1});
+  table.add("data.on_bad", o.on_bad,
+            "a sample or shard that cannot be read: ends the run, or another sample stands in for it",
+            {"stop", "skip"});
+  table.add("data.stage", o.stage, "folder on a disk of each host to copy the data to first; empty: none");
+  table.add("data.cache", o.cache, "hold all data in the memory of each rank", {"none", "memory"});
+  table.add("data.mirror", o.mirror, "swap left and right of every other picture at random");
+  table.add("data.crop", o.crop, "HEIGHTxWIDTH of a part at a random place; empty: whole pictures");
+}
+
 void describe(OptionTable& table, TrainOptions& o) {
   table.add("system", o.system, "the GAN; see `saddle list systems`");
-  table.add("data", o.data, "folder made by `saddle pack`");
+  describe_data(table, o);
   table.add("batch", o.batch, "samples a step over all ranks", {1, 1 << 20, "samples"});
   table.add("seed", o.seed, "of weights, order, latents: all that is random", {0, 1e15});
   table.add("steps", o.steps, "length of the training, in steps of the generator", {1, 1e12, "steps"});
@@ -36,6 +63,9 @@ void describe(OptionTable& table, TrainOptions& o) {
   table.add("device", o.device, "auto: CUDA if every rank has a GPU", {"auto", "cpu", "cuda"});
   table.add("threads", o.threads, "compute threads a rank; 0: its share of the cores", {0, 4096});
   table.add("loader.threads", o.loader_threads, "threads that read data, a rank", {1, 256});
+  table.add("loader.prefetch", o.loader_prefetch, "batches held ready, a rank", {1, 1e4, "batches"});
+  table.add("loader.readahead", o.loader_readahead,
+            "batches beyond those that slow storage is asked to fetch; 0: none", {0, 1e4, "batches"});
   table.add("tick.every", o.tick_every, "a line of progress and of log.jsonl", {1, 1e9, "steps"});
   table.add("sample.every", o.sample_every, "a picture in samples/; 0: only at the end", {0, 1e9, "steps"});
   table.add("checkpoint.every", o.checkpoint_every, "a checkpoint; 0: only at the end", {0, 1e9, "steps"});
@@ -71,8 +101,8 @@ void Run::resolve(const std::string& document, const std::string& where,
             "--set system=...: the system is the recipe's: train another recipe (`saddle list recipes`)");
   describe(table, options);
   build = system_entry(chosen_system(recipe, where)).open(table);
-  for (const auto& [key, value] : recipe) table.set(key, value, where);
-  for (const auto& [key, value] : flags) table.set(key, value, "--set");
+  for (const auto& [key, value] : recipe) table.set(today(key), value, where);
+  for (const auto& [key, value] : flags) table.set(today(key), value, "--set");
 }
 
 torch::ScalarType Run::dtype() const {

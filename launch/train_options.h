@@ -12,7 +12,18 @@ namespace saddle {
 
 struct TrainOptions {
   std::string system;
-  std::string data;
+  std::string data;  // a folder, or NAME=FOLDER,NAME=FOLDER: see open_data.h
+  std::string order = "global";
+  int64_t window = 4096;
+  int64_t mix = 16;
+  std::string label = "label";
+  std::string weights;
+  double verify = 1;
+  std::string on_bad = "stop";
+  std::string stage;
+  std::string cache = "none";
+  bool mirror = false;
+  std::string crop;
   int64_t batch = 64;
   int64_t seed = 0;
   int64_t steps = 1000;
@@ -30,6 +41,8 @@ struct TrainOptions {
   std::string device = "auto";
   int64_t threads = 0;
   int64_t loader_threads = 1;
+  int64_t loader_prefetch = 4;
+  int64_t loader_readahead = 8;
   int64_t tick_every = 20;
   int64_t sample_every = 500;
   int64_t checkpoint_every = 500;

@@ -2,6 +2,7 @@
 
 #include "dist/error.h"
 #include "dist/flight.h"
+#include "launch/open_data.h"
 
 namespace saddle {
 namespace {
@@ -16,6 +17,8 @@ LoaderOptions loader_options(const Run& run, const Comm& comm) {
           .size = comm.size(),
           .seed = static_cast<uint64_t>(o.seed),
           .threads = static_cast<int>(o.loader_threads),
+          .prefetch = static_cast<int>(o.loader_prefetch),
+          .readahead = static_cast<int>(o.loader_readahead),
           .device = comm.device(),
           .dtype = run.dtype()};
 }
@@ -23,13 +26,19 @@ LoaderOptions loader_options(const Run& run, const Comm& comm) {
 }  // namespace
 
 Trainer::Trainer(const Run& run, Comm comm, std::shared_ptr<Dataset> data)
-    : Trainer(run, comm, std::move(data), cuda_capture(run.options.cuda_graphs, comm)) {}
+    : Trainer(run, comm, std::vector<Feed>{feed(std::move(data), run.options)}) {}
+
+Trainer::Trainer(const Run& run, Comm comm, std::vector<Feed> feeds)
+    : Trainer(run, comm, std::move(feeds), cuda_capture(run.options.cuda_graphs, comm)) {}
 
 Trainer::Trainer(const Run& run, Comm comm, std::shared_ptr<Dataset> data, const Capture& capture)
+    : Trainer(run, comm, std::vector<Feed>{feed(std::move(data), run.options)}, capture) {}
+
+Trainer::Trainer(const Run& run, Comm comm, std::vector<Feed> feeds, const Capture& capture)
     : options_(run.options),
       comm_(comm),
-      system_(run.build(data->schema(), run.context(comm))),
-      loader_(std::move(data), loader_options(run, comm)) {
+      system_(run.build(schema_of(feeds), run.context(comm))),
+      loader_(std::move(feeds), loader_options(run, comm)) {
   if (!capture) return;
   for (const Phase& phase : system_.phases())
     graphs_.emplace_back(phase.name, comm_, capture,

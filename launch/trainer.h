@@ -14,8 +14,11 @@ class Trainer {
  public:
   // Collective. Exit::usage if the batch does not divide into run.options.accumulate parts.
   // `capture` makes graphs of the phases' steps; without one they run as they come.
+  Trainer(const Run& run, Comm comm, std::vector<Feed> feeds, const Capture& capture);
+  // One data set, in the order that the options say.
   Trainer(const Run& run, Comm comm, std::shared_ptr<Dataset> data, const Capture& capture);
   // With CUDA's capture where run.options.cuda_graphs asks for it and the device has it.
+  Trainer(const Run& run, Comm comm, std::vector<Feed> feeds);
   Trainer(const Run& run, Comm comm, std::shared_ptr<Dataset> data);
 
   // Collective. One step of the table: every due phase, each repetition one optimizer step.

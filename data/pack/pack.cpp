@@ -1,18 +1,15 @@
 #include "data/pack/pack.h"
 
 #include <ATen/Parallel.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
-#include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <mutex>
 #include <sstream>
 #include <thread>
 
 #include "data/pack/select.h"
+#include "data/progress.h"
 #include "data/shard_writer.h"
 #include "dist/error.h"
 #include "dist/file.h"
@@ -26,36 +23,6 @@ using nlohmann::json;
 
 // What is being packed into a folder without an index yet: the shards there belong to it.
 constexpr const char* kPlan = "packing.json";
-
-// A line on the terminal, or one in the log every ten seconds, from the second second on.
-class Progress {
- public:
-  explicit Progress(int64_t total) : total_(total) {}
-
-  ~Progress() {
-    if (drawn_) std::fputs("\r\x1b[K", stderr);
-  }
-
-  void at(int64_t done) {
-    const double now = seconds();
-    if (now < next_) return;
-    const double rate = double(done) / now, left = double(total_ - done) / rate;
-    const auto line = fmt::format("{} of {} samples, {:.0f}/s, {:.0f} s left", done, total_, rate, left);
-    if (terminal_) fmt::print(stderr, "\r{}\x1b[K", line), drawn_ = true;
-    if (!terminal_) log::info("{}", line);
-    next_ = now + (terminal_ ? 0.2 : 10);
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-
-  const int64_t total_;
-  const Clock::time_point start_ = Clock::now();
-  const bool terminal_ = isatty(2) != 0;
-  double next_ = 1;
-  bool drawn_ = false;
-};
 
 // Damaged samples of one rank: the first few in words, all in number.
 struct Damage {
@@ -166,6 +133,8 @@ class Job {
     });
     try {
       comm_.together([&] { find_published(); });
+      if (const int64_t shards = sum(resumed_))
+        log::info("{}: going on with {} shards that are there already", folder_, shards);
       comm_.together([&] { write_mine(); });
       return finish();
     } catch (...) {
@@ -175,6 +144,12 @@ class Job {
   }
 
  private:
+  int64_t sum(int64_t mine) const {  // over the ranks
+    int64_t all = 0;
+    for (const std::string& text : comm_.all_gather_text(std::to_string(mine))) all += std::stoll(text);
+    return all;
+  }
+
   bool mine(size_t shard) const { return int(shard % size_t(comm_.size())) == comm_.rank(); }
   int64_t slots(size_t shard) const { return std::min(capacity_, count_ - int64_t(shard) * capacity_); }
 
@@ -185,18 +160,16 @@ class Job {
       if (shards_[s]) ++resumed_, damage_.count += slots(s) - shards_[s]->count;
       if (mine(s) && !shards_[s]) missing += slots(s);
     }
-    if (resumed_) log::info("{}: going on with {} shards that are there already", folder_, resumed_);
     check_space(folder_, request_, source_.schema, missing * comm_.size());
     to_do_ = missing;
   }
 
   void write_mine() {
-    std::optional<Progress> progress;
-    if (comm_.rank() == 0) progress.emplace(to_do_ * comm_.size());
+    PassProgress progress("packed", to_do_ * comm_.size(), comm_.rank() == 0);
     for (size_t s = 0; s < shards_.size(); ++s) {
       if (!mine(s) || shards_[s]) continue;
       ShardBuilder builder(source_.schema, slots(s));
-      decode(int64_t(s) * capacity_, slots(s), builder, progress ? &*progress : nullptr);
+      decode(int64_t(s) * capacity_, slots(s), builder, progress);
       if (damage_.count > 0 && !request_.skip_bad) continue;  // only looks for more
       const std::vector<Column> columns = std::move(builder).columns();
       shards_[s] = columns[0].checksums.empty()
@@ -206,15 +179,14 @@ class Job {
   }
 
   // Samples [first, first + count) into the slots, by several threads.
-  void decode(int64_t first, int64_t count, ShardBuilder& builder, Progress* progress) {
+  void decode(int64_t first, int64_t count, ShardBuilder& builder, PassProgress& progress) {
     std::atomic<int64_t> next = 0;
     std::exception_ptr failure;
     const auto work = [&] {
       at::set_num_threads(1);  // of LibTorch in this thread
       for (int64_t slot; (slot = next++) < count;) try {
           builder.put(slot, sample(first + slot));
-          const std::lock_guard lock(mutex_);
-          if (progress) progress->at(++done_ * comm_.size());
+          progress.add(comm_.size());  // the others are about as far
         } catch (const Error& error) {
           const std::lock_guard lock(mutex_);
           if (error.kind == Exit::data) {
@@ -240,14 +212,10 @@ class Job {
 
   // What each rank knows, together; the index from rank 0.
   Packed finish() {
-    json mine{{"damaged", damage_.count}, {"first", damage_.first}, {"resumed", resumed_}};
-    Packed out{.folder = folder_};
+    Packed out{.folder = folder_, .skipped = sum(damage_.count), .resumed = sum(resumed_)};
     std::string first;
-    for (const std::string& text : comm_.all_gather_text(mine.dump())) {
-      const json rank = json::parse(text);
-      out.skipped += rank.at("damaged").get<int64_t>(), out.resumed += rank.at("resumed").get<int64_t>();
-      if (first.empty()) first = rank.at("first");
-    }
+    for (const std::string& text : comm_.all_gather_text(damage_.first))
+      if (first.empty()) first = text;
     require(out.skipped == 0 || request_.skip_bad, Exit::data,
             "{} of {} samples are damaged, the first: {}; mend or remove them, or pass --skip-bad",
             out.skipped, count_, first);
@@ -278,8 +246,8 @@ class Job {
   const int64_t count_, capacity_;  // samples: of all shards, of one
   std::vector<std::optional<ShardInfo>>
       shards_;  // of this rank: those that are written; without a file if all were bad
-  int64_t resumed_ = 0, to_do_ = 0, done_ = 0;
-  std::mutex mutex_;  // guards damage_ and done_ while threads decode
+  int64_t resumed_ = 0, to_do_ = 0;
+  std::mutex mutex_;  // guards damage_ while threads decode
   Damage damage_;
 };
 
@@ -331,7 +299,10 @@ std::vector<Packed> pack(const PackRequest& asked, const Comm& comm) {
   });
   std::vector<Packed> out;
   for (const Selection& part : parts)
-    out.push_back(Job(request, source, part, (fs::path(request.out) / part.folder).string(), comm).run());
+    out.push_back(Job(request, source, part,
+                      part.folder.empty() ? request.out : (fs::path(request.out) / part.folder).string(),
+                      comm)
+                      .run());
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include "dist/error.h"
 #include "dist/flight.h"
 #include "launch/cores.h"
+#include "launch/open_data.h"
 
 namespace saddle::bench {
 namespace {
@@ -80,7 +81,7 @@ Recording record(World& world, const TrainingOptions& options) {
     require(options.data.empty() != options.synthetic.empty(), Exit::usage,
             "give either --data DIR, a folder made by `saddle pack`, or --synthetic CxHxW");
     run.resolve(find_recipe(options.recipe), fmt::format("recipe '{}'", options.recipe), options.sets);
-    data = options.data.empty() ? random_images(options.synthetic) : open_shards(options.data);
+    data = options.data.empty() ? random_images(options.synthetic) : open_data(options.data);
   });
   const Comm comm = run.options.device == "cpu" ? host : world.comm(run.options.device);
   share_cores(comm, run.options.threads);

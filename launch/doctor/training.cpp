@@ -12,6 +12,7 @@
 #include "dist/flight.h"
 #include "dist/trace.h"
 #include "launch/doctor/host.h"
+#include "launch/open_data.h"
 #include "launch/trainer.h"
 
 namespace saddle::doctor {
@@ -176,16 +177,18 @@ Lines read_samples(const Comm& comm, const OpenData& data, int64_t samples, doub
 Lines check_data(const Comm& comm, const std::string& folder, int64_t samples, double limit, OpenData& data) {
   auto opened = std::make_shared<OpenData>();
   const Answers answers = ask(comm, "data set", limit, [=]() -> json {
-    const Index index = read_index(folder);
-    opened->set = open_shards(folder);
-    opened->shards = int64_t(index.shards.size());
+    opened->set = open_data(folder);
     double bytes = 0;
-    for (const ShardInfo& shard : index.shards) bytes += double(shard.bytes);
-    return {{"samples", index.count},
-            {"schema", describe(index.schema)},
-            {"shards", index.shards.size()},
+    for (const NamedFolder& part : parse_data(folder))
+      for (const ShardInfo& shard : read_index(part.folder).shards) {
+        ++opened->shards;
+        bytes += double(shard.bytes);
+      }
+    return {{"samples", opened->set->size()},
+            {"schema", describe(opened->set->schema())},
+            {"shards", opened->shards},
             {"bytes", bytes},
-            {"fingerprint", index.fingerprint}};
+            {"fingerprint", opened->set->fingerprint()}};
   });
   std::set<std::string> kinds;
   for (const Answer& a : answers)

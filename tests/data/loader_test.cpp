@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <mutex>
 #include <thread>
 
 #include "data/sampler.h"
@@ -41,10 +42,10 @@ class Awkward final : public Dataset {
   int64_t size() const override { return inner_->size(); }
   const nlohmann::json& provenance() const override { return inner_->provenance(); }
   std::string fingerprint() const override { return inner_->fingerprint(); }
-  Batch read(const std::vector<int64_t>& indices) const override {
-    std::this_thread::sleep_for(std::chrono::microseconds(indices.front() * 37 % 500));
-    for (int64_t index : indices) require(index != poison_, Exit::data, "sample {} is damaged", index);
-    return inner_->read(indices);
+  bool read_sample(int64_t index, std::span<Place> places) const override {
+    std::this_thread::sleep_for(std::chrono::microseconds(index * 37 % 200));
+    require(index != poison_, Exit::data, "sample {} is damaged", index);
+    return inner_->read_sample(index, places);
   }
 
  private:
@@ -108,6 +109,73 @@ TEST(Loader, ThrowsWhatAReaderThrewAtItsBatch) {
   for (int again = 0; again < 2; ++again)
     EXPECT_EQ(test::error_of([&] { loader.next(); }), fmt::format("sample {} is damaged", shuffle(13)));
   EXPECT_EQ(loader.batches(), 3);
+}
+
+// Remembers what it is asked for; each read takes `pause`.
+class Watched final : public Dataset {
+ public:
+  Watched(int64_t size, std::chrono::microseconds pause) : inner_(numbers(size)), pause_(pause) {}
+  const Schema& schema() const override { return inner_->schema(); }
+  int64_t size() const override { return inner_->size(); }
+  const nlohmann::json& provenance() const override { return inner_->provenance(); }
+  std::string fingerprint() const override { return inner_->fingerprint(); }
+  bool read_sample(int64_t index, std::span<Place> places) const override {
+    std::this_thread::sleep_for(pause_);
+    const std::lock_guard lock(mutex_);
+    reads_.push_back(index);
+    return inner_->read_sample(index, places);
+  }
+  void prefetch(const std::vector<int64_t>& indices) const override {
+    const std::lock_guard lock(mutex_);
+    hints_.insert(hints_.end(), indices.begin(), indices.end());
+  }
+  std::vector<int64_t> reads() const {
+    const std::lock_guard lock(mutex_);
+    return reads_;
+  }
+  std::vector<int64_t> hints() const {
+    const std::lock_guard lock(mutex_);
+    return hints_;
+  }
+
+ private:
+  std::shared_ptr<Dataset> inner_;
+  std::chrono::microseconds pause_;
+  mutable std::mutex mutex_;
+  mutable std::vector<int64_t> reads_, hints_;
+};
+
+TEST(Loader, ReadsNoFurtherAheadThanItsPrefetch) {
+  const auto data = std::make_shared<Watched>(1000, std::chrono::microseconds(0));
+  Loader loader(data, {.batch = 4, .threads = 3, .prefetch = 5});
+  const auto settled = [&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return data->reads().size();
+  };
+  EXPECT_EQ(settled(), 20U);
+  take(loader, 3);
+  EXPECT_EQ(settled(), 32U);
+}
+
+TEST(Loader, TellsSlowStorageWhatComesNextOnce) {
+  const auto data = std::make_shared<Watched>(400, std::chrono::microseconds(500));
+  Loader loader(data, {.batch = 4, .seed = 1, .prefetch = 2, .readahead = 6});
+  take(loader, 20);
+  const auto hints = data->hints();
+  ASSERT_GE(hints.size(), 4U * 20);
+  const Shuffle shuffle(400, 1);
+  int64_t first = 0;  // position of the first hint: after the batch that was found slow, and the next
+  while (shuffle(first) != hints.front()) ++first;
+  EXPECT_EQ(first, 8);
+  for (size_t i = 0; i < hints.size(); ++i) ASSERT_EQ(hints[i], shuffle(first + int64_t(i))) << i;
+  EXPECT_LE(hints.size(), data->reads().size() + size_t{4} * 8) << "too far ahead";
+}
+
+TEST(Loader, TellsNothingWithoutReadahead) {
+  const auto data = std::make_shared<Watched>(400, std::chrono::microseconds(300));
+  Loader loader(data, {.batch = 4, .prefetch = 2, .readahead = 0});
+  take(loader, 20);
+  EXPECT_TRUE(data->hints().empty());
 }
 
 TEST(ToModel, MapsBytesToMinusOneToOne) {

@@ -83,9 +83,9 @@ struct Failing : Dataset {
   explicit Failing(std::shared_ptr<Dataset> inner) : inner(std::move(inner)) {}
   const Schema& schema() const override { return inner->schema(); }
   int64_t size() const override { return inner->size(); }
-  Batch read(const std::vector<int64_t>& indices) const override {
-    require(indices[0] != 1, Exit::data, "sample 1 is damaged");
-    return inner->read(indices);
+  bool read_sample(int64_t index, std::span<Place> places) const override {
+    require(index != 1, Exit::data, "sample 1 is damaged");
+    return inner->read_sample(index, places);
   }
   const nlohmann::json& provenance() const override { return inner->provenance(); }
   std::string fingerprint() const override { return inner->fingerprint(); }
