@@ -19,7 +19,8 @@
 namespace saddle {
 namespace {
 
-constexpr double kMemoryShare = 0.8;  // of what is available, for a cache
+constexpr int64_t kUnasked = int64_t{1} << 30;  // bytes held in memory by data.cache = auto, at most
+constexpr double kMemoryShare = 0.8;            // of what is available, for a cache
 
 std::vector<double> parse_weights(const std::string& text) {
   std::vector<double> weights;
@@ -60,6 +61,11 @@ int64_t memory_for_cache(const Comm& host, size_t feeds) {
   return int64_t(kMemoryShare * double(kib) * 1024 / double(host.local_size()) / double(feeds));
 }
 
+// Small enough to be held in memory unasked: reading small pictures one by one costs more than keeping them.
+bool is_small(const Dataset& data, int64_t memory) {
+  return data.schema().sample_bytes() <= std::min(kUnasked, memory / 4) / std::max<int64_t>(1, data.size());
+}
+
 std::shared_ptr<Dataset> open_part(const Comm& host, const NamedFolder& part, const TrainOptions& o,
                                    int64_t memory) {
   std::string folder = part.folder;
@@ -75,7 +81,8 @@ std::shared_ptr<Dataset> open_part(const Comm& host, const NamedFolder& part, co
   if (host.rank() == 0)
     for (const std::string& line : data->damage()) log::warn("other samples stand in for a shard: {}", line);
   host.together([&] {
-    if (o.cache == "memory") data = cached(data, int(o.loader_threads), memory);
+    if (o.cache == "memory" || (o.cache == "auto" && is_small(*data, memory)))
+      data = cached(data, int(o.loader_threads), memory);
     if (!part.name.empty()) data = named(part.name, data);
   });
   return data;

@@ -30,7 +30,9 @@ void describe_data(OptionTable& table, TrainOptions& o) {
             "a sample or shard that cannot be read: ends the run, or another sample stands in for it",
             {"stop", "skip"});
   table.add("data.stage", o.stage, "folder on a disk of each host to copy the data to first; empty: none");
-  table.add("data.cache", o.cache, "hold all data in the memory of each rank", {"none", "memory"});
+  table.add("data.cache", o.cache,
+            "hold all data in the memory of each rank; auto: up to 1 GiB and a quarter of what is free",
+            {"auto", "none", "memory"});
   table.add("data.mirror", o.mirror, "swap left and right of every other picture at random");
   table.add("data.crop", o.crop, "HEIGHTxWIDTH of a part at a random place; empty: whole pictures");
 }

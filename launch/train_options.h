@@ -21,7 +21,7 @@ struct TrainOptions {
   double verify = 1;
   std::string on_bad = "stop";
   std::string stage;
-  std::string cache = "none";
+  std::string cache = "auto";
   bool mirror = false;
   std::string crop;
   int64_t batch = 64;

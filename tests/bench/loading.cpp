@@ -1,5 +1,6 @@
 // How fast the loader is, beside a plain loop in as many threads that copies rows of memory at random and
-// converts them: the same bytes in, the same bytes out, without a file system, checksums or order.
+// converts them: the same bytes in, the same bytes out, without a file system, checksums or order. With
+// --data, how fast it reads one data set, for data.sh.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -104,6 +105,21 @@ void compare(const Case& c, int threads, double seconds) {
   std::filesystem::remove_all(folder);
 }
 
+// One pass over a folder, from a cold start: samples a second, opening included.
+void pass(const std::string& folder, const std::string& order, const ReadOptions& how, bool memory,
+          int threads, int64_t most) {
+  const double start = now();
+  std::shared_ptr<Dataset> data = open_shards(folder, how);
+  if (memory) data = cached(data, threads, INT64_MAX);
+  const Feed feed{
+      .data = data,
+      .order = order == "local" ? local_shuffle(data->size(), 1024, 16, 1) : Shuffle(data->size(), 1)};
+  const int64_t batches = std::min(most, data->size()) / 64;
+  Loader loader({feed}, {.batch = 64, .seed = 1, .threads = threads, .prefetch = 2 * threads});
+  for (int64_t i = 0; i < batches; ++i) loader.next();
+  fmt::print("{:.0f}\n", double(batches * 64) / (now() - start));
+}
+
 }  // namespace
 }  // namespace saddle
 
@@ -113,7 +129,20 @@ int main(int argc, char** argv) {
   int threads = 2;
   app.add_flag("--quick", quick, "Only show that it runs");
   app.add_option("--threads", threads, "Of the loader and of the loop");
+  std::string data, order = "global";
+  saddle::ReadOptions how;
+  bool memory = false;
+  int64_t samples = INT64_MAX;
+  app.add_option("--data", data, "A folder made by `saddle pack`: print the samples/s of one pass over it");
+  app.add_option("--order", order, "Of the pass")->check(CLI::IsMember({"global", "local"}));
+  app.add_option("--verify", how.verify, "Share of the samples whose checksums are compared");
+  app.add_option("--samples", samples, "Of the pass, at most");
+  app.add_flag("--memory", memory, "Hold all in memory first");
   CLI11_PARSE(app, argc, argv);
+  if (!data.empty()) {
+    saddle::pass(data, order, how, memory, threads, samples);
+    return 0;
+  }
   const double seconds = quick ? 0.01 : 0.5;
   saddle::compare({.channels = 3, .side = 32, .samples = quick ? 500 : 40000, .batch = 64}, threads, seconds);
   saddle::compare({.channels = 3, .side = 256, .samples = quick ? 20 : 2000, .batch = 64}, threads, seconds);
