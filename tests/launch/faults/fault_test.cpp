@@ -345,6 +345,55 @@ TEST_P(Faults, EndTheJobNameTheCauseAndAreSurvivedByResume) {
   }
 }
 
+using Record = std::map<int64_t, std::vector<std::string>>;  // step -> the global batch
+
+// The batches that a record tells of, by rank and step; a step that two runs took must have been the same.
+Record batches_of(const std::string& path) {
+  std::map<int64_t, std::map<int, std::vector<std::string>>> shares;
+  Record all;
+  const auto finish = [&](int64_t step, const std::map<int, std::vector<std::string>>& by_rank) {
+    std::vector<std::string> batch;
+    for (const auto& [rank, ids] : by_rank) batch.insert(batch.end(), ids.begin(), ids.end());
+    if (batch.size() != 16) return false;  // not all ranks have come to it
+    const auto [at, fresh] = all.emplace(step, batch);
+    EXPECT_TRUE(fresh || at->second == batch) << "step " << step << " was taken twice, with other samples";
+    return true;
+  };
+  for (const std::string& line : lines_of(read_all(path))) {
+    std::istringstream words(line);
+    int64_t step = 0;
+    int rank = 0;
+    words >> step >> rank;
+    auto& share = shares[step];
+    share[rank] = {std::istream_iterator<std::string>(words), {}};
+    if (finish(step, share)) share.clear();
+  }
+  return all;
+}
+
+TEST_F(Faults, AKilledRunConsumesTheSamplesOfAnUnbrokenOneOnAnyNumberOfRanks) {
+  const auto start = [&](const std::string& folder, const std::string& run, const std::string& record, int n,
+                         const std::string& fault, const std::string& more) {
+    Job job(folder, ranks(n, flags(run) + more),
+            fmt::format("SADDLE_FAULT_RECORD={} SADDLE_FAULT='{}'", record, fault));
+    EXPECT_TRUE(within(120, [&] { return !job.running(); })) << job.output();
+    return job.status();
+  };
+  ASSERT_EQ(start(dir_ + "whole", dir_ + "whole/run", dir_ + "whole.txt", 2, "none -1 0", ""), 0);
+  const Record whole = batches_of(dir_ + "whole.txt");
+  ASSERT_EQ(int64_t(whole.size()), kSteps);
+  for (int i = 0; i < std::max(3, repeats()); ++i) {
+    const int n = 1 << i % 3;
+    const auto step = std::uniform_int_distribution<int64_t>(1, kSteps - 2)(random_);
+    SCOPED_TRACE(fmt::format("killed at step {}, resumed on {} ranks", step, n));
+    const std::string folder = fmt::format("{}order-{}", dir_, i), record = folder + ".txt";
+    EXPECT_EQ(start(folder, folder + "/run", record, 2, fmt::format("kill {} {}", i % 2, step), ""), 137);
+    EXPECT_EQ(start(folder + "-again", folder + "/run", record, n, "none -1 0", " --resume"), 0);
+    EXPECT_EQ(batches_of(record), whole);
+    fs::remove_all(folder);
+  }
+}
+
 const char* const kGone = "died without a word";
 const char* const kSilent = "has given no sign of life for [0-9]+ s";
 

@@ -1,6 +1,8 @@
 // The system "faulty": gan-ns, whose D loss injects one fault, at one step, on one rank, and then leaves a
 // mark. SADDLE_FAULT="KIND RANK STEP" says which; SADDLE_FAULT_PACE makes each step last that many
-// milliseconds.
+// milliseconds. SADDLE_FAULT_RECORD names a file that takes a line of each rank and step: the samples it was
+// given.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -10,6 +12,7 @@
 #include <sstream>
 #include <thread>
 
+#include "data/checksum.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "models/game.h"
@@ -45,6 +48,22 @@ struct Fault {
     if (const char* path = std::getenv("SADDLE_FAULT_MARK")) write_file(path, kind);
   }
 };
+
+// "step rank id id ...", where an id is the hash of a sample's bytes; one write, so that lines stay whole.
+void record(const torch::Tensor& samples, int64_t step, int rank) {
+  const char* path = std::getenv("SADDLE_FAULT_RECORD");
+  if (!path) return;
+  std::string line = fmt::format("{} {}", step, rank);
+  const torch::Tensor rows = samples.contiguous();
+  const size_t bytes = rows.size(0) ? rows.nbytes() / size_t(rows.size(0)) : 0;
+  for (int64_t i = 0; i < rows.size(0); ++i)
+    line += " " + hex(checksum(static_cast<const char*>(rows.const_data_ptr()) + size_t(i) * bytes, bytes));
+  line += "\n";
+  const int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  require(file >= 0 && write(file, line.data(), line.size()) == ssize_t(line.size()), Exit::io,
+          "{}: cannot write", path);
+  close(file);
+}
 
 [[noreturn]] void sleep_for_ever() {
   for (;;) sleep_ms(1000);
@@ -104,9 +123,9 @@ System build(const Options& options, const Schema& data, Context context) {
   Player& d = system.player("d", {game.d}, options.d_adam);
   sample_from(system, game, g, options.average);
   system.phase({.name = "D", .player = &d, .loss = [=, &g](Step& step) {
-                  const torch::Tensor fake = game.fake(step, {});
-                  return faulty(loss.d(game.d(game.real(step), {}), game.d(fake, {})), fault, comm, g,
-                                step.number);
+                  const torch::Tensor fake = game.fake(step, {}), real = game.real(step);
+                  record(real, step.number, comm.rank());
+                  return faulty(loss.d(game.d(real, {}), game.d(fake, {})), fault, comm, g, step.number);
                 }});
   system.phase({.name = "G",
                 .player = &g,
