@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "data/json.h"
 #include "dist/error.h"
 #include "dist/file.h"
 
@@ -28,7 +29,7 @@ json extent_to_json(const Extent& extent) {
 
 // A place in a file, or a size: not negative, and small enough to be added to.
 int64_t place(const json& in, const char* key, int64_t otherwise) {
-  const int64_t value = in.value(key, otherwise);
+  const int64_t value = in.contains(key) ? integer(in[key]) : otherwise;
   require(value >= 0 && value <= kMost, Exit::data, "expected a place in a file as {}, found {}", key, value);
   return value;
 }
@@ -65,11 +66,11 @@ ShardInfo shard_from_json(const json& in, int64_t format) {
 }
 
 Index from_json(const json& in) {
-  const int64_t format = in.at("format");
+  const int64_t format = integer(in.at("format"));
   require(format >= 1 && format <= kFormatVersion, Exit::data,
           "expected format 1 to {}, found {}: use a newer saddle, or pack it again", kFormatVersion, format);
   Index index{.schema = schema_from_json(in.at("schema")),
-              .count = in.at("count"),
+              .count = integer(in.at("count")),
               .fingerprint = in.at("fingerprint"),
               .provenance = in.at("provenance")};
   int64_t sum = 0;
@@ -92,6 +93,7 @@ bool has_index(const std::string& folder) {
 }
 
 Index parse_index(const std::string& text) try {
+  require(!is_deep(text), Exit::data, "malformed: nested too deeply; pack it again with --force");
   return from_json(json::parse(text));
 } catch (const json::exception& error) {
   fail(Exit::data, "malformed: {}; pack it again with --force", error.what());

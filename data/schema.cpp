@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "data/json.h"
 #include "dist/error.h"
 
 namespace saddle {
@@ -69,10 +70,13 @@ void check(const Field& field) {
 }
 
 Field field_from_json(const nlohmann::json& in) {
+  std::vector<int64_t> shape;
+  for (const nlohmann::json& extent : in.at("shape").get_ref<const nlohmann::json::array_t&>())
+    shape.push_back(integer(extent));
   Field field{.name = in.at("name"),
-              .shape = in.at("shape"),
+              .shape = std::move(shape),
               .dtype = dtype_from_name(in.at("dtype")),
-              .classes = in.value("classes", int64_t{0}),
+              .classes = in.contains("classes") ? integer(in["classes"]) : 0,
               .class_names = in.value("class_names", std::vector<std::string>{}),
               .variable = in.value("variable", false)};
   check(field);

@@ -134,12 +134,17 @@ void Shard::load_checksums() {
     return;
   }
   std::vector<Column> columns(fields_.size());
-  checksums_.resize(fields_.size());
-  for (size_t f = 0; f < fields_.size(); ++f) {
-    columns[f].checksums.resize(size_t(info_.count));
-    read_at(info_.extents[f].checksums, columns[f].checksums.data(), info_.count * kWord);
+  try {
+    for (size_t f = 0; f < fields_.size(); ++f) {
+      columns[f].checksums.resize(size_t(info_.count));
+      read_at(info_.extents[f].checksums, columns[f].checksums.data(), info_.count * kWord);
+    }
+    require_digest(columns);
+  } catch (...) {
+    in_memory_bytes -= bytes;
+    throw;
   }
-  require_digest(columns);
+  checksums_.resize(fields_.size());
   for (size_t f = 0; f < fields_.size(); ++f) checksums_[f] = std::move(columns[f].checksums);
 }
 
@@ -172,8 +177,10 @@ Shard::Part Shard::part(size_t field, int64_t row) const {
   int64_t ends[2] = {0, 0};
   const int64_t from = std::max<int64_t>(0, row - 1);
   read_at(info_.extents[field].ends + from * kWord, row ? ends : ends + 1, (row - from + 1) * kWord);
-  const int64_t rows = ends[1] - ends[0], all = info_.extents[field].bytes / row_bytes;
-  if (ends[0] < 0 || rows < 0 || rows > fields_[field].shape[0] || ends[1] > all)
+  const int64_t all = info_.extents[field].bytes / row_bytes;
+  const bool inside = ends[0] >= 0 && ends[0] <= ends[1] && ends[1] <= all;
+  const int64_t rows = inside ? ends[1] - ends[0] : 0;
+  if (!inside || rows > fields_[field].shape[0])
     fail(Exit::data,
          "{} is damaged: expected up to {} rows of {}, found rows {} to {}; restore the shard or pack again "
          "with "
@@ -245,8 +252,9 @@ void verify_shard(const std::string& path, const Schema& schema, const ShardInfo
   const Shard shard(path, schema, info);
   std::vector<Column> columns(schema.fields.size());
   for (size_t f = 0; f < columns.size(); ++f) {
-    std::vector<char> sample(size_t(schema.fields[f].bytes()));
+    std::vector<char> sample;  // as long as there is data, not as the schema claims
     for (int64_t row = 0; row < info.count; ++row) {
+      sample.resize(size_t(shard.length(f, row) * schema.fields[f].row_bytes()));
       shard.read(f, row, sample.data());
       columns[f].checksums.push_back(shard.stored_checksum(f, row));
     }

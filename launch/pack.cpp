@@ -114,8 +114,10 @@ void add_choice_flags(CLI::App& pack, PackRequest& r) {
 
 void add_output_flags(CLI::App& pack, PackRequest& r) {
   pack.add_option("--as", r.as, "Kind of source, where the first that takes it is not the one meant");
-  pack.add_option("--shard-mib", r.shard_mib, "Size of a shard in MiB; a rank holds one in memory")
-      ->capture_default_str();
+  pack.add_option("--shard-mib", r.shard_mib,
+                  "Size of a shard in MiB, of which a rank holds one in memory (default: a sixteenth of the "
+                  "data set, 4 to 256)")
+      ->check(CLI::PositiveNumber);
   pack.add_option("--compress", r.compress, "Deflate level 1 to 9; 0 none, which reads fastest")
       ->check(CLI::Range(0, 9))
       ->capture_default_str();

@@ -109,6 +109,14 @@ void check_space(const std::string& folder, const PackRequest& request, const Sc
           needed >> 20, free >> 20);
 }
 
+// As asked, or a sixteenth of the data set within 4 and 256 MiB: enough shards for several ranks to share,
+// whatever their number, which must not change the bytes.
+int64_t shard_bytes(const PackRequest& request, const Schema& schema, int64_t count) {
+  if (request.shard_mib > 0) return request.shard_mib << 20;
+  const double all = double(schema.sample_bytes()) * double(count);
+  return int64_t(std::clamp(all / 16, double(4 << 20), double(256 << 20)));
+}
+
 // One data set on its way: the shards of `part`, of which this rank writes every size-th.
 class Job {
  public:
@@ -121,7 +129,7 @@ class Job {
         comm_(comm),
         provenance_(provenance(source, request, part)),
         count_(part.samples.empty() ? source.count : int64_t(part.samples.size())),
-        capacity_(shard_capacity(source.schema, request.shard_mib << 20)),
+        capacity_(shard_capacity(source.schema, shard_bytes(request, source.schema, count_))),
         shards_(size_t((count_ + capacity_ - 1) / capacity_)) {}
 
   Packed run() {
@@ -165,7 +173,8 @@ class Job {
   }
 
   void write_mine() {
-    PassProgress progress("packed", to_do_ * comm_.size(), comm_.rank() == 0);
+    PassProgress progress(comm_.size() > 1 ? "of its share, rank 0 packed" : "packed", to_do_,
+                          comm_.rank() == 0);
     for (size_t s = 0; s < shards_.size(); ++s) {
       if (!mine(s) || shards_[s]) continue;
       ShardBuilder builder(source_.schema, slots(s));
@@ -186,7 +195,7 @@ class Job {
       at::set_num_threads(1);  // of LibTorch in this thread
       for (int64_t slot; (slot = next++) < count;) try {
           builder.put(slot, sample(first + slot));
-          progress.add(comm_.size());  // the others are about as far
+          progress.add(1);
         } catch (const Error& error) {
           const std::lock_guard lock(mutex_);
           if (error.kind == Exit::data) {
@@ -291,7 +300,7 @@ std::vector<Packed> pack(const PackRequest& asked, const Comm& comm) {
   Source source;
   std::vector<Selection> parts;
   comm.together([&] {
-    require(request.shard_mib > 0, Exit::usage, "--shard-mib: expected at least 1, found {}",
+    require(request.shard_mib >= 0, Exit::usage, "--shard-mib: expected 0 or more, found {}",
             request.shard_mib);
     source = open_source(request);
     require(source.count > 0, Exit::data, "{}: no sample in it", request.source);

@@ -54,9 +54,9 @@ struct PackRequest {
   uint64_t seed = 0;            // of generated sets and of the choice
 
   // How they are written.
-  int64_t shard_mib = 256;
-  int64_t compress = 0;  // deflate level 1 to 9; 0: none
-  int64_t threads = 0;   // 0: this rank's share of the cores
+  int64_t shard_mib = 0;  // 0: a sixteenth of the data set, within 4 and 256
+  int64_t compress = 0;   // deflate level 1 to 9; 0: none
+  int64_t threads = 0;    // 0: this rank's share of the cores
   bool skip_bad = false;
   bool force = false;
 };

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <unordered_map>
 
+#include "data/json.h"
 #include "data/pack/importers.h"
 #include "data/pack/picture_parts.h"
 #include "dist/error.h"
@@ -20,7 +21,9 @@ FileSet open_table(const std::string& source) {
 // dataset.json, if there is one and it is not the index of shards, which is called alike.
 json read_table(const Files& files) {
   if (files.count() == 0) return {};
-  json table = json::parse(files.read(0), nullptr, /*allow_exceptions=*/false);
+  const std::string text = files.read(0);
+  if (is_deep(text)) return {};
+  json table = json::parse(text, nullptr, /*allow_exceptions=*/false);
   return table.is_object() && table.contains("labels") && !table.contains("shards") ? table : json();
 }
 

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Writes the first inputs of every fuzz target, and the words that its mutations are made of.    seeds.py FOLDER"""
+import base64
+import gzip
+import io
+import json
+import pathlib
+import struct
+import sys
+import zipfile
+import zlib
+
+FOLDER = pathlib.Path(sys.argv[1])
+# 5x4 pixels.
+JPEG = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8ybqm"
+    "x5moq6T/2wBDARweHigjKE4rK06kbl1upKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKT/wAARCAAEAAUD"
+    "ASIAAhEBAxEB/8QAFQABAQAAAAAAAAAAAAAAAAAAAAT/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/8QAFQEBAQAAAAAAAAAAAAAAAAAAAwX/xAAUEQEA"
+    "AAAAAAAAAAAAAAAAAAAA/9oADAMBAAIRAxEAPwCIAaw//9k=")
+PROGRESSIVE = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8ybqm"
+    "x5moq6T/wgALCAAEAAUBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAA//aAAgBAQAAAAEf/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABBQJ/"
+    "/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQAGPwJ//8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABPyF//9oACAEBAAAAEP8A/8QAFBAB"
+    "AAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABPxB//9k=")
+
+
+def put(target, name, data):
+    folder = FOLDER / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def words(target, *texts):
+    def quoted(text):
+        return "".join(f"\\x{byte:02x}" for byte in (text if isinstance(text, bytes) else text.encode()))
+
+    (FOLDER / f"{target}.dict").write_text("".join(f'"{quoted(text)}"\n' for text in texts))
+
+
+def shard(field, count, columns, compressed=0, flags=7):
+    """One shard of one field; `columns` are laid one after another, as FORMAT.md says."""
+    extent, data = {}, b""
+    for name, part in columns.items():
+        extent[name] = len(data)
+        data += part
+    extent["bytes"] = compressed or len(columns["data"])
+    about = {"format": 2, "count": count, "fingerprint": "0" * 16, "schema": {"fields": [field]}, "provenance": {},
+             "shards": [{"file": "s", "count": count, "bytes": len(data), "digest": "0" * 16, "extents": [extent]}]}
+    return about, data, bytes([flags])
+
+
+def shards():
+    sums = struct.pack("<3Q", 1, 2, 3)
+    plain = {"name": "x", "shape": [2, 2], "dtype": "uint8"}
+    label = {"name": "label", "shape": [], "dtype": "int64", "classes": 2, "class_names": ["a", "b"]}
+    text = {"name": "x", "shape": [4], "dtype": "int32", "variable": True}
+    packed = zlib.compress(bytes(12))
+    chunk = struct.pack("<3q", 48, len(packed), 0)
+    about, data, flags = shard(plain, 3, {"checksums": sums, "chunks": chunk, "deflated": packed}, compressed=12)
+    extent = about["shards"][0]["extents"][0]
+    del extent["deflated"]
+    extent["chunk_bytes"] = 12
+    cases = {"compressed": (about, data, flags),
+             "plain": shard(plain, 3, {"checksums": sums, "data": bytes(range(12))}),
+             "label": shard(label, 3, {"checksums": sums, "data": bytes(24)}, flags=1),
+             "variable": shard(text, 3, {"data": bytes(range(24)), "checksums": sums, "ends": struct.pack("<3q", 2, 2, 6)}),
+             "ends": shard(text, 3, {"data": bytes(24), "checksums": sums, "ends": struct.pack("<3q", -(2**63), 2, 6)}),
+             "claims": shard({**text, "shape": [2**46]}, 3, {"data": bytes(24), "checksums": sums, "ends": bytes(24)})}
+    for name, (about, data, flags) in cases.items():
+        put("shard", name, flags + json.dumps(about, separators=(",", ":")).encode() + b"\0" + data)
+    keys = ["format", "count", "schema", "fields", "name", "shape", "dtype", "classes", "class_names", "variable", "shards",
+            "file", "bytes", "digest", "extents", "checksums", "ends", "chunks", "chunk_bytes", "data", "provenance"]
+    words("shard", *(f'"{key}":' for key in keys), '"float64"', '"uint16"', "true", "null", "-1", "9223372036854775807",
+          "1152921504606846976", "281474976710656", "1e300", "[", "]", "{", "}", b"\xff" * 7 + b"\x7f", b"\0" * 7 + b"\x80")
+
+
+def idx():
+    images = bytes([0, 0, 8, 3]) + struct.pack(">3I", 2, 2, 3) + bytes(range(12))
+    labels = bytes([0, 0, 8, 1]) + struct.pack(">I", 2) + bytes([1, 0])
+    put("idx", "plain", images + b"\0")
+    put("idx", "labels", images + labels + bytes([len(labels)]))
+    put("idx", "gz", gzip.compress(images, mtime=0) + b"\0")
+    for code, width in ((9, 1), (0xB, 2), (0xC, 4), (0xD, 4), (0xE, 8)):
+        put("idx", f"type-{code}", bytes([0, 0, code, 2]) + struct.pack(">2I", 2, 2) + bytes(4 * width) + b"\0")
+    words("idx", bytes(3) + b"\1", b"\xff" * 4, b"\x7f\xff\xff\xff", b"\0\0\x08\x03", b"\x1f\x8b\x08")
+
+
+def npy_file(descr, shape, data, fortran=False):
+    header = f"{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
+
+
+def npy():
+    images, labels = npy_file("|u1", (2, 3, 2, 2), bytes(24)), npy_file("<i8", (2,), struct.pack("<2q", 1, 0))
+    put("npy", "images", images + b"\0")
+    put("npy", "fortran", npy_file(">f4", (2, 3), bytes(24), True) + b"\0")
+    for descr, width in (("<f2", 2), ("<u2", 2), (">u4", 4), ("<u8", 8), ("|b1", 1), ("<f8", 8), ("|i1", 1)):
+        put("npy", descr[1:], npy_file(descr, (2, 2), bytes(4 * width)) + b"\x08")
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        put("npy", f"archive-{method}", archive({"x.npy": images, "y.npy": labels}, method) + b"\1")
+    put("npy", "archive-fortran", archive({"train_x.npy": npy_file("<f4", (2, 2), bytes(16), True)}) + b"\1")
+    words("npy", "'descr': ", "'fortran_order': ", "'shape': ", "True", "False", "(1,)", "9223372036854775807",
+          *(f"'{kind}'" for kind in ("<f4", ">f8", "<f2", "|u1", ">u2", "<u8", "|b1", "<i8")), b"\x93NUMPY")
+
+
+def archive(files, method=zipfile.ZIP_STORED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as made:
+        for name, data in files.items():
+            made.writestr(zipfile.ZipInfo(name), data, method)
+    return out.getvalue()
+
+
+def png(width, height, bits, colour, pixels, *chunks):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    stride = len(pixels) // height
+    rows = b"".join(b"\0" + pixels[y * stride : (y + 1) * stride] for y in range(height))
+    header = chunk(b"IHDR", struct.pack(">2I5B", width, height, bits, colour, 0, 0, 0))
+    parts = [header, *(chunk(*each) for each in chunks), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def pictures():
+    kinds = {"grey": png(3, 2, 8, 0, bytes(6)), "rgb": png(3, 2, 8, 2, bytes(18)), "rgba": png(3, 2, 8, 6, bytes(24)),
+             "bits": png(3, 2, 1, 0, bytes(2)), "deep": png(3, 2, 16, 4, bytes(24)),
+             "palette": png(3, 2, 8, 3, bytes(6), (b"PLTE", bytes(9)), (b"tRNS", bytes(2)))}
+    for name, data in kinds.items():
+        put("picture", name, data)
+    put("picture", "jpeg", JPEG)
+    put("picture", "progressive", PROGRESSIVE)
+    words("picture", "IHDR", "PLTE", "tRNS", "IDAT", "IEND", "gAMA", "sBIT", "iCCP", b"\xff\xd8\xff", b"\xff\xc0", b"\xff\xc2",
+          b"\xff\xc4", b"\xff\xda", b"\xff\xdd", b"\xff\xee")
+    two = {"a/0.png": kinds["grey"], "b/1.png": kinds["rgb"]}
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        put("zip", f"classes-{method}", archive(two, method) + b"\0")
+    put("zip", "jpeg", archive({"x.jpg": JPEG, "y.png": kinds["rgba"]}) + b"\x0e")
+    for name, labels in (("classes", [0, 1]), ("vectors", [[0.5, 1], [2, 3]])):
+        table = {"labels": [list(row) for row in zip(two, labels)]}
+        put("zip", f"stylegan-{name}", archive({**two, "dataset.json": json.dumps(table)}) + b"\1")
+    for name, labels in (("classes", [0, 1]), ("vectors", [[0.5, 1], [2, 3]]), ("null", None)):
+        rows = labels and [[f"{i}.png", label] for i, label in enumerate(labels)]
+        put("stylegan", name, json.dumps({"labels": rows}).encode())
+    words("stylegan", '{"labels":', '"0.png"', '"1.png"', "null", "[[", "9223372036854775807", "1048576", "-1", "1e999", '"shards"')
+    put("zip", "stylegan-null", archive({**two, "dataset.json": '{"labels": null}'}) + b"\1")
+    words("zip", b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\6", "dataset.json", '{"labels":', "null", "a/0.png", ".jpeg", "[[",
+          "9223372036854775807", "1e999", b"\xff" * 4)
+
+
+def nifti_1(order="<", dtype=(4, 16), offset=352):
+    code, bits = dtype
+    header = bytearray(348)
+    struct.pack_into(order + "i", header, 0, 348)
+    struct.pack_into(order + "8h", header, 40, 4, 3, 2, 2, 2, 1, 1, 1)
+    struct.pack_into(order + "2h", header, 70, code, bits)
+    struct.pack_into(order + "8f", header, 76, *[1.0] * 8)
+    struct.pack_into(order + "3f", header, 108, offset, 1, 0)
+    struct.pack_into(order + "2h", header, 252, 1, 1)
+    struct.pack_into(order + "12f", header, 280, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
+    header[344:348] = b"n+1\0"
+    return bytes(header) + bytes(4) + bytes(range(24 * bits // 8))
+
+
+def nifti_2():
+    header = bytearray(540)
+    struct.pack_into("<i8s2h8q", header, 0, 540, b"n+2\0\r\n\032\n", 2, 8, 3, 3, 2, 2, 1, 1, 1, 1)
+    struct.pack_into("<8d", header, 104, *[1.0] * 8)
+    struct.pack_into("<q2d", header, 168, 544, 1, 0)
+    return bytes(header) + bytes(4) + bytes(range(12))
+
+
+def nifti():
+    for flags in range(10):
+        put("nifti", f"cut-{flags}", nifti_1() + bytes([flags]))
+    for dtype in ((2, 8), (256, 8), (512, 16), (8, 32), (16, 32), (64, 64)):
+        put("nifti", f"type-{dtype[0]}", nifti_1(dtype=dtype) + b"\0")
+    put("nifti", "swapped", nifti_1(">") + b"\0")
+    put("nifti", "second", nifti_2() + b"\0")
+    put("nifti", "gz", gzip.compress(nifti_1(), mtime=0) + b"\x11")
+    words("nifti", "n+1", b"n+2\0\r\n\032\n", b"\x5c\x01\0\0", b"\x1c\x02\0\0", b"\xff\x7f", b"\xff" * 7 + b"\x7f",
+          struct.pack("<f", float("nan")), struct.pack("<f", float("inf")), b"\x1f\x8b\x08")
+
+
+def smiles():
+    lines = ["CC(=O)Oc1ccccc1C(=O)O", "C[C@@H](N)C(=O)O", "[13CH4]", "C%12CCCCC%12", "F/C=C/F", "[Na+].[Cl-]", "[se]1cccc1",
+             "[Co@OH30+3:12]", "C1CC"]
+    for i, line in enumerate(lines):
+        put("smiles", str(i), line.encode())
+    put("smiles_file", "lines", "\n".join(f"{line} name" for line in lines).encode())
+    put("smiles_file", "gz", gzip.compress("\r\n".join(lines).encode(), mtime=0))
+    put("smiles_file", "mark", b"\xef\xbb\xbfSMILES\nCC\n\nC")
+    for target in ("smiles", "smiles_file"):
+        words(target, "[", "]", "Br", "Cl", "@TH1", "@@", "H4", "+2", "--", ":1", "%10", "(", ")", "[nH]", ".", "\\")
+
+
+for make in (shards, idx, npy, pictures, nifti, smiles):
+    make()
