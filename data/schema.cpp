@@ -60,6 +60,7 @@ void check(const Field& field) {
   for (const int64_t extent : field.shape) elements *= double(extent);
   require(elements <= double(int64_t{1} << 48), Exit::data, "schema: field {} of [{}] is too large", name,
           fmt::join(field.shape, ", "));
+  require(field.classes >= 0, Exit::data, "schema: field {} has {} classes", name, field.classes);
   require(field.classes == 0 || !torch::isFloatingType(field.dtype), Exit::data,
           "schema: field {} has classes, so it must be of integers", name);
   require(!field.variable || !field.shape.empty(), Exit::data,

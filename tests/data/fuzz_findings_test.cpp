@@ -65,6 +65,12 @@ TEST(FuzzFindings, NumbersOfAnIndexThatAreNoIntegersAreRefused) {
         << extent;
 }
 
+TEST(FuzzFindings, FewerThanNoClassesAreRefused) {
+  const auto field =
+      nlohmann::json::parse(R"({"fields": [{"name": "x", "dtype": "int64", "shape": [], "classes": -5}]})");
+  EXPECT_THAT(error_of([&] { schema_from_json(field); }), HasSubstr("-5 classes"));
+}
+
 TEST(FuzzFindings, EndsWhoseDifferenceOverflowsAreDamage) {
   constexpr int64_t kLeast = INT64_MIN, kMost = INT64_MAX;
   for (const auto& ends : {std::vector<int64_t>{kLeast, 2, 4}, {0, kMost, kLeast}, {kMost, -2, 4}}) {
