@@ -119,7 +119,7 @@ class ZipWriter {
   void add_picture(const Dataset& data, int64_t index) {
     auto entry = std::make_unique<Entry>(Entry{.data = data, .index = index, .error = error_});
     add(stylegan_name(index), zip_source_function(zip_, entry_callback, entry.get()));
-    entry.release();
+    static_cast<void>(entry.release());
   }
 
   void add_text(const std::string& name, const std::string& text) {  // which must live until `close`

@@ -128,7 +128,8 @@ Loaded read_binary(std::string bytes, const std::string& where, size_t label_byt
   require(!bytes.empty() && bytes.size() % record == 0, Exit::data,
           "{}: damaged or cut off: expected records of {} bytes, found {} bytes", where, record,
           bytes.size());
-  Loaded batch{.count = int64_t(bytes.size() / record), .side = kSide, .bytes = std::move(bytes)};
+  const auto count = int64_t(bytes.size() / record);
+  Loaded batch{.count = count, .side = kSide, .bytes = std::move(bytes)};
   batch.first = int64_t(label_bytes), batch.step = int64_t(record);
   batch.labels.resize(label_bytes);
   for (size_t which = 0; which < label_bytes; ++which) {

@@ -37,7 +37,8 @@ std::string index_text(const std::string& extent_of_shape, const std::string& pr
 struct Variable {
   Variable(int64_t longest, const std::vector<int64_t>& ends) {
     test::put(path, words(ends) + words({1, 2, 3}) + "rows");
-    schema.fields.push_back({.name = "x", .shape = {longest}, .dtype = torch::kByte, .variable = true});
+    schema.fields.push_back(
+        {.name = "x", .shape = {longest}, .dtype = torch::kByte, .class_names = {}, .variable = true});
     const Column column{.checksums = {1, 2, 3}};
     info = {.file = "s",
             .count = 3,
