@@ -19,7 +19,7 @@ fi
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 
 median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-drop() { find "$@" -type f -exec dd of={} oflag=nocache conv=notrunc,fdatasync count=0 status=none \; ; }  # from the page cache
+drop() { "$python" tests/bench/data_twin.py drop "$@"; }  # from the page cache
 warm() { find "$@" -type f -exec cat {} + >/dev/null; }
 
 # NAME FILES COLD|WARM command... : one round, kept for the table
@@ -38,7 +38,7 @@ row() {  # KEY NAME BASE
 for side in "${sides[@]}"; do
   count=$((side <= 64 ? 40000 : 2000)) peers=$((side <= 64 ? 8000 : 1000)) rates=()
   folder=$work/$side
-  "$python" tests/bench/data_twin.py make "$folder" "$side" "$count"
+  "$python" tests/bench/data_twin.py make "$folder" "$side" "$count" "$peers"
   for level in 0 4; do
     "$build/saddle" pack "$folder/images.h5" --compress $level --out "$folder/packed$level" >/dev/null 2>&1
   done

@@ -1,6 +1,7 @@
 """Samples a second of PyTorch's DataLoader over h5py or PNG files: the peers of data.sh.
 
-  data_twin.py make FOLDER SIDE COUNT              writes COUNT random-walk pictures: images.h5 (StudioGAN's layout), PNG files
+  data_twin.py make FOLDER SIDE COUNT PNGS         writes COUNT random-walk pictures: images.h5 (StudioGAN's layout), PNG files
+  data_twin.py drop PATH...                        drops files from the page cache
   data_twin.py read WHAT FOLDER WORKERS SAMPLES    WHAT: h5py-open (opened for each sample, as StudioGAN does), h5py (kept open), png
 """
 
@@ -20,7 +21,18 @@ def pictures(side, count):
         yield coarse + rng.integers(0, 24, (side, side, 3), dtype=np.uint8)
 
 
-def make(folder, side, count):
+def drop(paths):
+    """Files, and those below folders, out of the page cache."""
+    for path in paths:
+        names = [f"{at}/{name}" for at, _, files in os.walk(path) for name in files] or [path]
+        for name in names:
+            file = os.open(name, os.O_RDONLY)
+            os.fsync(file)
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(file)
+
+
+def make(folder, side, count, pngs):
     from PIL import Image
 
     os.makedirs(f"{folder}/png/a", exist_ok=True)
@@ -29,7 +41,8 @@ def make(folder, side, count):
         file.create_dataset("labels", data=np.arange(count) % 10)
         for i, picture in enumerate(pictures(side, count)):
             images[i] = picture.transpose(2, 0, 1)
-            Image.fromarray(picture).save(f"{folder}/png/a/{i:06}.png", compress_level=1)
+            if i < pngs:
+                Image.fromarray(picture).save(f"{folder}/png/a/{i:06}.png", compress_level=1)
 
 
 def read(what, folder, workers, samples):
@@ -81,6 +94,8 @@ def read(what, folder, workers, samples):
 
 if __name__ == "__main__":
     if sys.argv[1] == "make":
-        make(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        make(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+    elif sys.argv[1] == "drop":
+        drop(sys.argv[2:])
     else:
         read(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
