@@ -77,7 +77,9 @@ int64_t rows_of_chunk(const Field& field) {
 
 class Writer {
  public:
-  explicit Writer(const std::string& path) : path_(path), file_(create(path), H5Fclose) { check(file_); }
+  Writer(const std::string& path, bool aligned) : path_(path), file_(create(path, aligned), H5Fclose) {
+    check(file_);
+  }
 
   void group(const char* name) {
     Handle how(without_clock(H5P_GROUP_CREATE), H5Pclose);
@@ -135,11 +137,12 @@ class Writer {
     return how;
   }
 
-  static hid_t create(const std::string& path) {
+  static hid_t create(const std::string& path, bool aligned) {
     Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
     H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);  // checksummed headers, large attributes
-    H5Pset_alignment(access, 4096, 4096);                          // samples of 4 KiB stay within pages
-    Handle how(without_clock(H5P_FILE_CREATE), H5Pclose);          // of the root group
+    if (aligned)
+      H5Pset_alignment(access, 4096, 4096);  // samples of 4 KiB stay within pages; chunks would be padded
+    Handle how(without_clock(H5P_FILE_CREATE), H5Pclose);  // of the root group
     return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, how, access);
   }
 
@@ -275,7 +278,7 @@ void write_shard(const std::string& path, const Schema& schema, const std::vecto
                  int64_t compress) {
   const Quiet quiet;
   const hsize_t count = columns.at(0).checksums.size();
-  Writer writer(path);
+  Writer writer(path, compress == 0);
   const nlohmann::json about{{"format", kFormatVersion},
                              {"count", count},
                              {"digest", shard_digest(columns)},
