@@ -93,8 +93,8 @@ torch::Tensor flat(const torch::Tensor& picture, bool is_map, const TileRange& r
 torch::Tensor slices(const torch::Tensor& volume, bool is_map, const TileRange& range) {
   std::vector<torch::Tensor> tiles;
   for (int64_t axis = 1; axis <= 3; ++axis) {
-    const torch::Tensor slice = volume.select(axis, volume.size(axis) / 2);
-    tiles.push_back(flat(axis == 1 ? slice : slice.flip({1}), is_map, range));
+    const torch::Tensor slice = flat(volume.select(axis, volume.size(axis) / 2), is_map, range);
+    tiles.push_back(axis == 1 ? slice : slice.flip({1}));  // as bytes: LibTorch does not flip uint16
   }
   return beside(tiles);
 }

@@ -165,6 +165,16 @@ TEST(Tile, ShowsTheMiddleSlicesOfAVolume) {
   EXPECT_EQ(shown[0][0][13].item<int64_t>(), 33);
 }
 
+TEST(Tile, ShowsAVolumeOf16BitsAsOneOf8) {
+  const auto value = [](torch::ScalarType dtype, int64_t scale) {
+    return torch::arange(6 * 5 * 8, torch::kInt).mul(scale).view({1, 6, 5, 8}).to(dtype);
+  };
+  const torch::Tensor deep = drawn(field("volume", {1, 6, 5, 8}, torch::kUInt16), value(torch::kUInt16, 257),
+                                   {.low = 0, .high = 65535});
+  const torch::Tensor flat = drawn(field("volume", {1, 6, 5, 8}, torch::kByte), value(torch::kByte, 1));
+  EXPECT_LE((deep.to(torch::kInt) - flat.to(torch::kInt)).abs().max().item<int>(), 1);
+}
+
 TEST(Tile, ShowsFramesOfAVideoThatThereAre) {
   Field video = field("video", {32, 3, 6, 6}, torch::kByte);
   torch::Tensor value =
