@@ -230,15 +230,17 @@ void Shard::read_part(size_t field, Part part, char* to) const {
   }
 }
 
-void Shard::read(size_t field, int64_t row, void* to, bool verify) const {
+int64_t Shard::read(size_t field, int64_t row, void* to, bool verify) const {
   const Part wanted = part(field, row);
   read_part(field, wanted, static_cast<char*>(to));
-  if (!verify) return;
+  const int64_t length = wanted.bytes / fields_[field].row_bytes();
+  if (!verify) return length;
   const uint64_t expected = stored_checksum(field, row), found = checksum(to, size_t(wanted.bytes));
   if (found != expected)
     fail(Exit::data,
          "{} is damaged: expected checksum {}, found {}; restore the shard or pack again with --force",
          name(field, row), hex(expected), hex(found));
+  return length;
 }
 
 void Shard::prefetch(size_t field, int64_t row) const {

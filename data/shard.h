@@ -27,9 +27,9 @@ class Shard {
   uint64_t stored_checksum(size_t field, int64_t row) const;
   // Rows of a variable field in sample `row`, at most shape[0]; 1 for other fields.
   int64_t length(size_t field, int64_t row) const;
-  // Field number `field` of sample `row` into `to`: field.row_bytes() times its length. Compared with its
-  // checksum if `verify`.
-  void read(size_t field, int64_t row, void* to, bool verify = true) const;
+  // Field number `field` of sample `row` into `to`: field.row_bytes() times its length, which it returns.
+  // Compared with its checksum if `verify`.
+  int64_t read(size_t field, int64_t row, void* to, bool verify = true) const;
   void prefetch(size_t field, int64_t row) const;  // asks the system to fetch it soon
   // That the checksums of these columns are those of the index.
   void require_digest(const std::vector<Column>& columns) const;

@@ -28,9 +28,9 @@ struct Spot {
 
 // Returns the length of a variable field, which is padded with zeros; 0 of others.
 int64_t read_field(const Shard& shard, const Field& field, size_t f, int64_t row, void* to, bool verify) {
-  shard.read(f, row, to, verify);
+  const int64_t length = shard.read(f, row, to, verify);
   if (!field.variable) return 0;
-  const int64_t length = shard.length(f, row), bytes = length * field.row_bytes();
+  const int64_t bytes = length * field.row_bytes();
   std::memset(static_cast<char*>(to) + bytes, 0, size_t(field.bytes() - bytes));
   return length;
 }

@@ -46,17 +46,15 @@ int run(World& world, PackRequest request, const std::string& size) {
   return 0;
 }
 
-// Flags that only some kinds of source heed: PackRequest::given remembers which were used, so that the others
-// can be refused.
+// Flags that only some kinds of source heed: PackRequest::given remembers which were used, and how.
 class Flags {
  public:
   Flags(CLI::App& app, std::shared_ptr<PackRequest> request) : app_(app), request_(std::move(request)) {}
 
   template <class Value>
   CLI::Option* add(const std::string& name, Value& value, const std::string& help) {
-    return app_.add_option("--" + name, value, help)->each([request = request_, name](const std::string&) {
-      request->given.push_back(name);
-    });
+    return app_.add_option("--" + name, value, help)
+        ->each([request = request_, name](const std::string& value) { request->given[name] = value; });
   }
 
  private:

@@ -156,10 +156,6 @@ std::optional<Marked> marked(const std::string& name) {
   return {};
 }
 
-bool given(const PackRequest& request, const std::string& flag) {
-  return std::find(request.given.begin(), request.given.end(), flag) != request.given.end();
-}
-
 // Leaves out the parts that are not asked for, and takes the marks off the others.
 void choose_part(std::vector<Column>& columns, const PackRequest& request) {
   std::string parts;
@@ -171,7 +167,7 @@ void choose_part(std::vector<Column>& columns, const PackRequest& request) {
       found |= mark->part == wanted;
       if (parts.find(mark->part) == std::string::npos) parts += (parts.empty() ? "" : ", ") + mark->part;
     }
-  require(found || (parts.empty() && !given(request, "split")), Exit::usage,
+  require(found || (parts.empty() && !request.was_given("split")), Exit::usage,
           "{}: has no part {}; its parts: {}", request.source, request.split, parts.empty() ? "none" : parts);
   std::erase_if(columns, [&](Column& column) {
     const auto mark = marked(column.name);
@@ -327,7 +323,7 @@ Reader reader_of(const Column& column, const PackRequest& request) {
 void refuse_flags_of_pictures(const std::vector<Column>& columns, const PackRequest& request) {
   if (columns.front().role == Role::picture) return;
   for (const char* flag : {"axes", "size", "channels", "bits", "filter", "crop", "background"})
-    require(!given(request, flag), Exit::usage,
+    require(!request.was_given(flag), Exit::usage,
             "--{}: {} holds no pictures, which are uint8 or uint16 [N, H, W] "
             "or [N, C, H, W]; its first array is {}",
             flag, request.source, describe(columns.front().array));

@@ -22,10 +22,6 @@ bool is_font(const fs::path& path) {
   return (tail == ".ttf" || tail == ".otf" || tail == ".ttc") && fs::is_regular_file(path);
 }
 
-bool was_given(const PackRequest& request, const char* flag) {
-  return std::find(request.given.begin(), request.given.end(), flag) != request.given.end();
-}
-
 // What is drawn: in each font the glyphs of the same characters, in the same order.
 struct Choice {
   std::vector<std::string> characters;        // empty: all bitmaps of one font
@@ -152,7 +148,7 @@ Fonts open_fonts(const PackRequest& request) {
       fonts.push_back(std::make_shared<Font>(fs::absolute(path).lexically_normal().string()));
   const bool resampled =
       std::any_of(fonts.begin(), fonts.end(), [](const auto& font) { return font->bitmaps(); });
-  require(resampled || !was_given(request, "filter"), Exit::usage,
+  require(resampled || !request.was_given("filter"), Exit::usage,
           "--filter: {} has outlines, which are drawn at any size", request.source);
   return fonts;
 }

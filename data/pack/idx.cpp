@@ -148,7 +148,7 @@ Source open_idx(const PackRequest& request) {
   std::vector<Array> arrays{array_of(path, "x")};
   if (!labels.empty()) arrays.push_back(array_of(labels, "label")), files.push_back(labels);
   PackRequest rest = request;
-  if (fs::is_directory(request.source)) std::erase(rest.given, "split");  // it is heeded in images_of
+  if (fs::is_directory(request.source)) rest.given.erase("split");  // it is heeded in images_of
   Source source = source_of(std::move(arrays), rest);
   for (Field& field : source.schema.fields)
     if (field.name == "label") name_fashion(field, fs::absolute(path));

@@ -20,10 +20,6 @@ bool is_nifti(const fs::path& path) {
   return name.ends_with(".nii") || name.ends_with(".nii.gz");
 }
 
-bool was_given(const PackRequest& request, const char* flag) {
-  return std::find(request.given.begin(), request.given.end(), flag) != request.given.end();
-}
-
 // A part of a volume, by steps through its values.
 struct Part {
   int64_t begin = 0;
@@ -268,7 +264,7 @@ Cut cut_of(const PackRequest& request) {
   require(!plane.empty() || !request.size, Exit::usage,
           "--size: only slices are resized; pass --slices, or cut volumes by --patch");
   for (const char* flag : {"filter", "crop"})
-    require(request.size || !was_given(request, flag), Exit::usage, "--{}: needs --slices and --size", flag);
+    require(request.size || !request.was_given(flag), Exit::usage, "--{}: needs --slices and --size", flag);
   return {.plane = plane,
           .patch = request.patch.empty() ? std::nullopt : std::optional(parse_patch(request.patch))};
 }

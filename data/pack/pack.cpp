@@ -52,7 +52,7 @@ json provenance(const Source& source, const PackRequest& request, const Selectio
                      {"validation", request.validation},
                      {"part", part.folder},
                      {"seed", request.seed}};
-  for (const std::string& flag : request.given) how["flags"].push_back(flag);
+  if (!request.given.empty()) how["flags"] = request.given;
   return out;
 }
 
@@ -141,6 +141,8 @@ class Job {
     });
     try {
       comm_.together([&] { find_published(); });
+      const int64_t missing = sum(to_do_);
+      comm_.together([&] { check_space(folder_, request_, source_.schema, missing); });
       if (const int64_t shards = sum(resumed_))
         log::info("{}: going on with {} shards that are there already", folder_, shards);
       comm_.together([&] { write_mine(); });
@@ -162,14 +164,14 @@ class Job {
   int64_t slots(size_t shard) const { return std::min(capacity_, count_ - int64_t(shard) * capacity_); }
 
   void find_published() {
-    int64_t missing = 0;
     for (size_t s = 0; s < shards_.size(); ++s) {
-      if (mine(s)) shards_[s] = published_shard(folder_, int64_t(s), source_.schema);
-      if (shards_[s]) ++resumed_, damage_.count += slots(s) - shards_[s]->count;
-      if (mine(s) && !shards_[s]) missing += slots(s);
+      if (!mine(s)) continue;
+      shards_[s] = published_shard(folder_, int64_t(s), source_.schema);
+      if (shards_[s])
+        ++resumed_, damage_.count += slots(s) - shards_[s]->count;
+      else
+        to_do_ += slots(s);
     }
-    check_space(folder_, request_, source_.schema, missing * comm_.size());
-    to_do_ = missing;
   }
 
   void write_mine() {
@@ -287,7 +289,7 @@ std::string importer_help() {
 
 Source open_source(const PackRequest& request) {
   const Importer& importer = find_importer(request);
-  for (const std::string& flag : request.given)
+  for (const auto& [flag, value] : request.given)
     require(heeds(importer, flag), Exit::usage,
             "--{}: means nothing for a source of kind {}, which heeds{}{}", flag, importer.name,
             *importer.flags ? " " : " no flags of its own", importer.flags);

@@ -14,10 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool was_given(const PackRequest& request, const char* flag) {
-  return std::find(request.given.begin(), request.given.end(), flag) != request.given.end();
-}
-
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text;
@@ -90,7 +86,7 @@ struct Columns {
 };
 
 Source open_smiles(const PackRequest& request) {
-  require(!was_given(request, "tokens") || request.tokens == "smiles", Exit::usage,
+  require(!request.was_given("tokens") || request.tokens == "smiles", Exit::usage,
           "--tokens: {} holds SMILES, found {}; rename it to .txt to read it as text", request.source,
           request.tokens);
   Sequences how{.tokenize = smiles_tokens, .select = select_word, .drop_longer = true};
@@ -100,7 +96,7 @@ Source open_smiles(const PackRequest& request) {
     columns.smiles = find_column(header, "smiles"), columns.split = find_column(header, "split");
     how.select = columns;
   }
-  require(columns.split >= 0 || !was_given(request, "split"), Exit::usage, "--split: {} has no column SPLIT",
+  require(columns.split >= 0 || !request.was_given("split"), Exit::usage, "--split: {} has no column SPLIT",
           request.source);
   Source source = open_sequences(request, how);
   if (columns.split >= 0) source.provenance["split"] = request.split;

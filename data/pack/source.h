@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -15,12 +16,15 @@
 namespace saddle {
 
 // What `saddle pack` is asked for. Importers read what concerns them; those that a flag cannot concern are
-// refused by name in pack.cpp (see Importer::takes_flags).
+// refused by name in pack.cpp (see Importer::flags).
 struct PackRequest {
-  std::string source;                   // a file, a folder or the name of a generated set
-  std::string out = {};                 // folder to write
-  std::string as = {};                  // name of the importer; empty: the first that accepts the source
-  std::vector<std::string> given = {};  // flags that were given, by name without dashes
+  std::string source;    // a file, a folder or the name of a generated set
+  std::string out = {};  // folder to write
+  std::string as = {};   // name of the importer; empty: the first that accepts the source
+  // Flags that were given, by name without dashes, as they were written: the others are refused where they
+  // would mean nothing, and these tell one pack from another.
+  std::map<std::string, std::string> given = {};
+  bool was_given(const std::string& flag) const { return given.contains(flag); }
 
   // Pictures.
   std::optional<ImageSize> size = {};  // none: the source's

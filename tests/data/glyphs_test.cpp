@@ -118,7 +118,9 @@ TEST(PackGlyphs, SaysWhatIsWrong) {
               AllOf(HasSubstr(fonts.regular()), HasSubstr("none of the characters")));
   EXPECT_THAT(error_of([&] { open_source({.source = fonts.regular(), .characters = "A\xff"}); }),
               HasSubstr("byte 2"));
-  EXPECT_THAT(error_of([&] { open_source({.source = fonts.regular(), .given = {"filter"}}); }),
+  EXPECT_THAT(error_of([&] {
+                open_source({.source = fonts.regular(), .given = {{"filter", ""}}});
+              }),
               HasSubstr("--filter"));
   const std::string whole = read_file(fonts.regular());
   for (size_t size = 0; size < whole.size(); size += 7) {  // cut off anywhere: an error or a smaller font

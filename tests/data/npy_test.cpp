@@ -149,13 +149,14 @@ TEST(PackNpy, FitsPictures) {
 TEST(PackNpy, RefusesFlagsOfPicturesWithoutThem) {
   EXPECT_THAT(
       error_of([] {
-        open_source({.source = golden("version1.npy"), .out = "", .given = {"size"}, .size = {{2, 2}}});
+        open_source({.source = golden("version1.npy"), .out = "", .given = {{"size", ""}}, .size = {{2, 2}}});
       }),
       AllOf(HasSubstr("--size"), HasSubstr("float32 [5, 3]")));
-  EXPECT_THAT(error_of([] {
-                open_source({.source = golden("stored.npz"), .out = "", .given = {"split"}, .split = "test"});
-              }),
-              HasSubstr("has no part test"));
+  EXPECT_THAT(
+      error_of([] {
+        open_source({.source = golden("stored.npz"), .out = "", .given = {{"split", ""}}, .split = "test"});
+      }),
+      HasSubstr("has no part test"));
 }
 
 TEST(PackNpy, NamesWhatIsDamaged) {

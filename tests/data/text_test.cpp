@@ -193,13 +193,15 @@ TEST(PackSmiles, TakesTheSplitOfATable) {
   EXPECT_EQ(train.count, 3);
   EXPECT_EQ(text_of(train, 1), "CO");
   EXPECT_THAT(error_of([&] { train.sample(2); }), HasSubstr("moses.csv:5"));  // a row without the columns
-  const Source test = open_source({.source = path, .given = {"split"}, .split = "test"});
+  const Source test = open_source({.source = path, .given = {{"split", ""}}, .split = "test"});
   EXPECT_EQ(text_of(test, 0), "C[N+]");
   test::put(path, "smiles\nCCO\n,\n");
   const Source plain = open_source({.source = path});
   EXPECT_EQ(plain.count, 2);
   EXPECT_THAT(error_of([&] { plain.sample(1); }), HasSubstr("moses.csv:3: byte 1: the line holds no SMILES"));
-  EXPECT_THAT(error_of([&] { open_source({.source = path, .given = {"split"}}); }),
+  EXPECT_THAT(error_of([&] {
+                open_source({.source = path, .given = {{"split", ""}}});
+              }),
               HasSubstr("column SPLIT"));
 }
 

@@ -159,6 +159,19 @@ TEST_F(Cli, DamagedShardsAreNamed) {
   expect_ok(saddle("check " + dir_ + "ring"));
 }
 
+TEST_F(Cli, TheSameSourcePackedInAnotherWayIsNotAlreadyPacked) {
+  fs::create_directories(dir_ + "shades");
+  for (const char* name : {"1", "2"})
+    write_png(fmt::format("{}shades/{}.png", dir_, name), torch::full({3, 6, 9}, name[0], torch::kByte));
+  const auto pack = [&](const std::string& flags) {
+    return saddle(fmt::format("pack {0}shades --out {0}resized --size 4x4 {1}", dir_, flags));
+  };
+  expect_ok(pack("--filter box"));
+  EXPECT_THAT(pack("--filter box").output, HasSubstr("already packed"));
+  expect_error(pack("--filter lanczos"), 64, "packed in another way");
+  expect_error(pack("--filter box --crop none"), 64, "packed in another way");
+}
+
 TEST_F(Cli, UnpackGivesBackWhatWasPacked) {
   fs::create_directories(dir_ + "pictures/a"), fs::create_directories(dir_ + "pictures/b");
   for (const char* name : {"a/1", "a/2", "b/1"})
