@@ -11,41 +11,21 @@
 #include "data/shard_writer.h"
 #include "dist/random.h"
 #include "tests/data/folder.h"
+#include "tests/data/samples.h"
 #include "tests/support/world.h"
 
 namespace saddle {
 namespace {
 
 namespace fs = std::filesystem;
+using test::every_dtype;
+using test::field;
+using test::labelled_points;
+using test::samples;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-Field field(const std::string& name, std::vector<int64_t> shape, torch::ScalarType dtype,
-            int64_t classes = 0) {
-  return {.name = name, .shape = std::move(shape), .dtype = dtype, .classes = classes, .class_names = {}};
-}
-
-Schema every_dtype() {
-  return {.fields = {field("image", {3, 4, 5}, torch::kByte), field("int8", {2}, torch::kChar),
-                     field("int16", {1}, torch::kShort), field("int32", {2, 2}, torch::kInt),
-                     field("label", {}, torch::kLong, 5), field("x", {7}, torch::kFloat),
-                     field("double", {}, torch::kDouble)}};
-}
-
-Schema labelled_points() {
-  return {.fields = {field("x", {16}, torch::kFloat), field("label", {}, torch::kLong, 5)}};
-}
-
-Batch samples(const Schema& schema, int64_t count, uint64_t seed = 0) {
-  Batch out;
-  for (const Field& f : schema.fields)
-    out.set(f.name, uniform(Stream(seed, f.name), {.first = 0, .count = count}, f.shape, torch::kDouble)
-                        .mul(f.classes ? double(f.classes) : 100)
-                        .to(f.dtype));
-  return out;
-}
 
 // A folder that all ranks know; rank 0 changes what is in it.
 class AuditTest : public testing::Test {

@@ -10,45 +10,24 @@
 #include "data/shard_writer.h"
 #include "dist/random.h"
 #include "tests/data/folder.h"
+#include "tests/data/samples.h"
 
 namespace saddle {
 namespace {
 
 using test::error_of;
+using test::every_dtype;
 using test::Folder;
+using test::labelled_points;
+using test::samples;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Field field(const std::string& name, std::vector<int64_t> shape, torch::ScalarType dtype,
-            int64_t classes = 0) {
-  return {.name = name, .shape = std::move(shape), .dtype = dtype, .classes = classes, .class_names = {}};
-}
-
-Schema every_dtype() {
-  return {.fields = {field("image", {3, 4, 5}, torch::kByte), field("int8", {2}, torch::kChar),
-                     field("int16", {1}, torch::kShort), field("int32", {2, 2}, torch::kInt),
-                     field("label", {}, torch::kLong, 5), field("x", {7}, torch::kFloat),
-                     field("double", {}, torch::kDouble)}};
-}
-
-Batch samples(const Schema& schema, int64_t count, uint64_t seed = 0) {
-  Batch out;
-  for (const Field& f : schema.fields)
-    out.set(f.name, uniform(Stream(seed, f.name), {.first = 0, .count = count}, f.shape, torch::kDouble)
-                        .mul(f.classes ? double(f.classes) : 100)
-                        .to(f.dtype));
-  return out;
-}
-
-Schema small() {
-  return {.fields = {field("x", {16}, torch::kFloat), field("label", {}, torch::kLong, 5)}};
-}
-
 // `count` small samples, 88 bytes each, in shards of 10.
 Index write(const Folder& folder, int64_t count = 25, uint64_t seed = 0) {
-  ShardWriter writer(folder.path(), small(), 10 * 88);
-  writer.append(samples(small(), count, seed));
+  ShardWriter writer(folder.path(), labelled_points(), 10 * 88);
+  writer.append(samples(labelled_points(), count, seed));
   return writer.finish({{"source", "test"}});
 }
 
@@ -101,11 +80,11 @@ TEST(Shards, AreTheSameBytesEveryTime) {
 
 TEST(Shards, FingerprintIsOfTheContentAlone) {
   const Folder a, b, c;
-  ShardWriter other_size(b.path(), small(), 1 << 20);
-  other_size.append(samples(small(), 25));
+  ShardWriter other_size(b.path(), labelled_points(), 1 << 20);
+  other_size.append(samples(labelled_points(), 25));
   const std::string expected = write(a).fingerprint;
   EXPECT_EQ(other_size.finish({}).fingerprint, expected);
-  EXPECT_EQ(in_memory(small(), samples(small(), 25))->fingerprint(), expected);
+  EXPECT_EQ(in_memory(labelled_points(), samples(labelled_points(), 25))->fingerprint(), expected);
   EXPECT_NE(write(c, 25, 1).fingerprint, expected);
 }
 
@@ -146,7 +125,7 @@ TEST(Shards, NameAFileThatIsNoShard) {
 TEST(Shards, NameTheDamagedSample) {
   const Folder folder;
   write(folder);
-  const torch::Tensor victim = samples(small(), 25)["x"][14];
+  const torch::Tensor victim = samples(labelled_points(), 25)["x"][14];
   const std::string path = folder / "shard-00001.h5";
   const size_t at = find(path, victim);
   for (size_t byte : {size_t{0}, size_t{31}, size_t{63}}) {
@@ -168,7 +147,7 @@ TEST(Shards,
   write(folder, 10);
   const std::string path = folder / "shard-00000.h5";
   const std::string intact = read_file(path);
-  const auto data = samples(small(), 10);
+  const auto data = samples(labelled_points(), 10);
   const Batch expected = open_shards(folder.path())->read(range(10));
   for (size_t at = 0; at < intact.size(); at += 19) {
     std::string bytes = intact;
@@ -182,8 +161,8 @@ TEST(Shards,
 
 TEST(Shards, ReportLabelsOutOfRange) {
   const Folder folder;
-  ShardWriter writer(folder.path(), small(), 1 << 20);
-  Batch bad = samples(small(), 6);
+  ShardWriter writer(folder.path(), labelled_points(), 1 << 20);
+  Batch bad = samples(labelled_points(), 6);
   bad["label"].select(0, 4).fill_(5);
   writer.append(bad);
   writer.finish({});
@@ -201,8 +180,8 @@ TEST(Shards, AreNoDataSetWithoutAnIndex) {
 }
 
 TEST(Shards, FailToWriteWhereThereIsNoFolder) {
-  ShardWriter writer("/nowhere/at/all", small(), 1 << 20);
-  writer.append(samples(small(), 3));
+  ShardWriter writer("/nowhere/at/all", labelled_points(), 1 << 20);
+  writer.append(samples(labelled_points(), 3));
   EXPECT_THAT(error_of([&] { writer.finish({}); }),
               AllOf(HasSubstr("/nowhere/at/all/shard-00000.h5"), HasSubstr("cannot write")));
 }
