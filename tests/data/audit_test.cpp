@@ -10,8 +10,8 @@
 
 #include "data/shard_writer.h"
 #include "dist/random.h"
-#include "tests/data/folder.h"
 #include "tests/data/samples.h"
+#include "tests/support/shared_folder.h"
 #include "tests/support/world.h"
 
 namespace saddle {
@@ -27,14 +27,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// A folder that all ranks know; rank 0 changes what is in it.
+// Rank 0 changes what is in the folder.
 class AuditTest : public testing::Test {
  protected:
-  void SetUp() override {
-    if (comm_.rank() == 0) own_ = std::make_unique<test::Folder>();
-    folder_ = comm_.broadcast_text(own_ ? own_->path() : "");
-  }
-
   void on_rank_0(const std::function<void()>& work) {
     comm_.together([&] {
       if (comm_.rank() == 0) work();
@@ -87,8 +82,8 @@ class AuditTest : public testing::Test {
   }
 
   const Comm comm_ = test::world().comm("cpu");
-  std::unique_ptr<test::Folder> own_;
-  std::string folder_;
+  const test::SharedFolder shared_{comm_};
+  const std::string folder_ = shared_.path();
 };
 
 TEST_F(AuditTest, GivesTheFiguresOfEveryField) {

@@ -9,31 +9,15 @@
 #include "data/pack/pack.h"
 #include "data/picture.h"
 #include "dist/random.h"
-#include "tests/data/folder.h"
+#include "tests/support/shared_folder.h"
 #include "tests/support/world.h"
 
 namespace saddle {
 namespace {
 
 namespace fs = std::filesystem;
-using test::Folder;
+using Shared = test::SharedFolder;
 using testing::HasSubstr;
-
-// A folder that all ranks see; rank 0 makes it and removes it.
-class Shared {
- public:
-  explicit Shared(const Comm& comm) : comm_(comm) {
-    if (comm.rank() == 0) own_.emplace();
-    path_ = comm.broadcast_text(own_ ? own_->path() : "");
-  }
-  ~Shared() { comm_.barrier(); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  Comm comm_;
-  std::optional<Folder> own_;
-  std::string path_;
-};
 
 // 40 noisy pictures of two classes, the 13th damaged if asked.
 void draw(const Comm& comm, const Shared& folder, bool damaged = false) {

@@ -6,6 +6,7 @@
 
 #include "dist/error.h"
 #include "dist/file.h"
+#include "tests/support/shared_folder.h"
 #include "tests/support/world.h"
 
 namespace saddle {
@@ -16,17 +17,8 @@ namespace fs = std::filesystem;
 class CheckpointTest : public testing::Test {
  protected:
   Comm comm_ = test::world().comm("cpu");
-  std::string folder_;
-
-  void SetUp() override {
-    folder_ = comm_.broadcast_text(testing::TempDir() + "saddle_checkpoint_" + std::to_string(::getpid()));
-    if (comm_.rank() == 0) fs::create_directories(folder_);
-    comm_.barrier();
-  }
-  void TearDown() override {
-    comm_.barrier();
-    if (comm_.rank() == 0) fs::remove_all(folder_);
-  }
+  const test::SharedFolder shared_{comm_};
+  const std::string folder_ = shared_.path();
 
   static State state(int64_t step) {
     State s;
