@@ -13,6 +13,7 @@
 #include "dist/flight.h"
 #include "dist/log.h"
 #include "dist/mpi_backend.h"
+#include "dist/process.h"
 #include "dist/watch.h"
 
 namespace saddle {
@@ -20,12 +21,6 @@ namespace {
 
 // The control plane: text and barriers among ranks, apart from the tensors' communicator.
 MPI_Comm control = MPI_COMM_NULL;
-
-std::string host_name() {
-  char name[256] = {};
-  gethostname(name, sizeof name - 1);
-  return name;
-}
 
 // What went wrong on one rank, as it travels to the others: exit status, newline, message.
 std::string outcome(const std::function<void()>& work) {

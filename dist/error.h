@@ -11,7 +11,16 @@ namespace saddle {
 
 // Exit statuses of the program, from sysexits.h; 124 is what timeout(1) ends with. A scheduler may act on
 // them.
-enum class Exit : int { ok = 0, usage = 64, data = 65, bug = 70, io = 74, diverged = 76, hang = 124 };
+enum class Exit : int {
+  ok = 0,
+  usage = 64,
+  data = 65,
+  bug = 70,
+  io = 74,
+  again = 75,  // stopped before its end, state saved: the same command with --resume goes on
+  diverged = 76,
+  hang = 124
+};
 
 struct Error : std::runtime_error {
   Error(Exit kind, const std::string& message) : std::runtime_error(message), kind(kind) {}

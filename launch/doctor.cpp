@@ -65,7 +65,7 @@ int examine(World& world, DoctorFlags flags) {
     report.group("data", check_data(comm, flags.data, flags.quick ? 0 : kSamples, flags.timeout, data));
   int64_t available = 0;
   report.group("host", join({check_memory(comm, available), check_limits(comm, data.shards),
-                             check_locks(comm, flags.timeout)}));
+                             check_shared_memory(comm), check_locks(comm, flags.timeout)}));
   Needed needed;
   if (!flags.recipe.empty() && data.set)
     report.group("training",

@@ -54,29 +54,30 @@ json about(const Run& run, const Schema& schema, const std::string& fingerprint)
   return {{"options", options}, {"schema", to_json(schema)}, {"data", fingerprint}, {"versions", versions()}};
 }
 
-void require_same_run(const Checkpoint& checkpoint, const json& now) {
-  static const std::set<std::string> harmless = {"data.folder",     "data.on_bad",      "data.verify",
-                                                 "data.stage",      "data.cache",       "steps",
-                                                 "device",          "threads",          "loader.threads",
-                                                 "loader.prefetch", "loader.readahead", "tick.every",
-                                                 "sample.every",    "checkpoint.every", "checkpoint.keep",
-                                                 "watch.timeout",   "digest.every"};
-  const json &was = checkpoint.about.at("options"), &is = now.at("options");
-  std::string difference;
+std::vector<std::string> differences(const json& then, const json& now) {
+  static const std::set<std::string> harmless = {"data.folder",      "data.on_bad",
+                                                 "data.verify",      "data.stage",
+                                                 "data.cache",       "steps",
+                                                 "device",           "threads",
+                                                 "loader.threads",   "loader.prefetch",
+                                                 "loader.readahead", "tick.every",
+                                                 "sample.every",     "watch.timeout",
+                                                 "digest.every",     "checkpoint.every",
+                                                 "checkpoint.keep",  "checkpoint.milestones",
+                                                 "checkpoint.best",  "checkpoint.best_is",
+                                                 "checkpoint.async", "checkpoint.on_error"};
+  const json &was = then.at("options"), &is = now.at("options");
+  std::vector<std::string> found;
+  const auto differ = [&](const std::string& key, const std::string& before, const std::string& after) {
+    found.push_back(fmt::format("{}: {} in the checkpoint, {} now", key, before, after));
+  };
   for (const auto& [key, value] : is.items())
     if (!harmless.contains(key) && was.value(key, json()) != value)
-      difference +=
-          fmt::format("\n  {}: {} in the checkpoint, {} now", key,
-                      was.contains(key) ? was[key].get<std::string>() : "absent", value.get<std::string>());
-  require(difference.empty(), Exit::usage,
-          "cannot resume '{}': its options differ:{}\nresume with the recipe the run was started "
-          "with, or start a new run in another --out",
-          checkpoint.folder, difference);
-  require(checkpoint.about.at("data") == now.at("data"), Exit::usage,
-          "cannot resume '{}': it was trained on another data set "
-          "(fingerprint {}, found {}): pass the original --data, or start a new run",
-          checkpoint.folder, checkpoint.about.at("data").get<std::string>(),
-          now.at("data").get<std::string>());
+      differ(key, was.contains(key) ? was[key].get<std::string>() : "absent", value.get<std::string>());
+  if (then.at("data") != now.at("data"))
+    differ("fingerprint of the data set", then.at("data").get<std::string>(),
+           now.at("data").get<std::string>());
+  return found;
 }
 
 }  // namespace saddle

@@ -26,6 +26,7 @@ class RunFolder {
   std::string options() const { return path_ + "/options.toml"; }
   std::string log_file() const { return path_ + "/log.jsonl"; }
   std::string checkpoints() const { return path_ + "/checkpoints"; }
+  std::string lock() const { return path_ + "/run.lock"; }
   std::string trace() const { return path_ + "/trace.json"; }
   std::string sample(int64_t step) const;
 
@@ -36,8 +37,8 @@ class RunFolder {
 
 // What a checkpoint says of its run.
 nlohmann::json about(const Run& run, const Schema& schema, const std::string& fingerprint);
-// Exit::usage, printing the difference, if `run` or its data are not what the checkpoint was made with;
-// lengths and intervals may change.
-void require_same_run(const Checkpoint& checkpoint, const nlohmann::json& now);
+// In what `now`, of about(), is not the run that `then` tells of; but for lengths, intervals and what changes
+// no number. Empty: in nothing.
+std::vector<std::string> differences(const nlohmann::json& then, const nlohmann::json& now);
 
 }  // namespace saddle

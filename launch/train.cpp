@@ -1,13 +1,10 @@
-// saddle train: resolves options, makes or resumes a run, and drives the trainer with its ticks, pictures and
-// checkpoints.
+// saddle train: resolves options, makes or resumes a run, and hands it to its session.
 #include <ATen/Context.h>
+#include <fmt/ranges.h>
 
-#include <chrono>
-#include <cmath>
 #include <filesystem>
 #include <iostream>
 
-#include "data/picture.h"
 #include "dist/agree.h"
 #include "dist/error.h"
 #include "dist/file.h"
@@ -16,26 +13,18 @@
 #include "launch/commands.h"
 #include "launch/cores.h"
 #include "launch/open_data.h"
-#include "launch/preview.h"
-#include "launch/progress.h"
-#include "launch/run_folder.h"
-#include "launch/watching.h"
+#include "launch/session.h"
 
 namespace saddle {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 
-double since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 struct TrainFlags {
-  std::string recipe, out, trace, stage, on_bad;
+  std::string recipe, out, trace, stage, on_bad, max_time;
   std::vector<std::string> data, sets;
   int64_t steps = 0;
-  bool resume = false, dry_run = false;
+  bool resume = false, force = false, dry_run = false;
 };
 
 void resolve(Run& run, const TrainFlags& flags) {
@@ -59,134 +48,41 @@ void resolve(Run& run, const TrainFlags& flags) {
 // What only some ranks were started with would end in a hang or in replicas that differ.
 void require_same_start(const Comm& host, const Run& run, const TrainFlags& flags) {
   require_same(host, "options and flags",
-               fmt::format("{}--out {}\n--resume {}\n--trace {}", run.table.toml(), flags.out, flags.resume,
-                           flags.trace));
+               fmt::format("{}--out {}\n--resume {}\n--force {}\n--trace {}\n--max-time {}", run.table.toml(),
+                           flags.out, flags.resume, flags.force, flags.trace, flags.max_time));
 }
 
 constexpr double kStartSeconds = 600;  // to open recipe and data, before watch.timeout is known
-constexpr double kSetup = 10;          // times watch.timeout: for what is not a step
 
-// One training run, from its folder's making to its last checkpoint.
-class Session {
- public:
-  Session(Run& run, RunFolder& folder, Trainer& trainer, std::shared_ptr<Dataset> data, json about,
-          TraceSteps trace)
-      : run_(run),
-        folder_(folder),
-        trainer_(trainer),
-        data_(std::move(data)),
-        about_(std::move(about)),
-        watching_(trainer, run.options, trace, folder.trace()) {}
-
-  void loop() {
-    const TrainOptions& o = run_.options;
-    Progress progress(trainer_.steps(), o.steps);
-    tick_start_ = Clock::now();
-    while (trainer_.steps() < o.steps) {
-      watching_.before_step();
-      trainer_.step();
-      watching_.after_step();
-      const int64_t step = trainer_.steps();
-      const bool last = step == o.steps;
-      const bool save = last || (o.checkpoint_every > 0 && step % o.checkpoint_every == 0);
-      // A checkpoint ends a tick, so that a resumed run logs what an unbroken one does.
-      if (save || step % o.tick_every == 0) tick(progress);
-      if (last || (o.sample_every > 0 && step % o.sample_every == 0)) outside_tick([&] { picture(); });
-      if (save) outside_tick([&] { checkpoint(); });
-    }
-    if (trainer_.comm().rank() == 0) progress.done();
+// The differences to the run of the checkpoint, which --force lets pass; checkpoints remember that.
+void require_same_run(const Checkpoint& checkpoint, json& facts, bool force) {
+  const std::vector<std::string> found = differences(checkpoint.about, facts);
+  json forced = checkpoint.about.value("forced", json::array());
+  if (!found.empty()) {
+    const std::string text = fmt::format("{}", fmt::join(found, "\n  "));
+    require(force, Exit::usage,
+            "cannot resume '{}': it is of another run:\n  {}\nresume with the recipe and the data that it "
+            "was started "
+            "with, start a new run in another --out, or go on all the same with --force",
+            checkpoint.folder, text);
+    log::warn("resuming '{}' by --force, though it differs:\n  {}", checkpoint.folder, text);
+    forced.push_back({{"step", checkpoint.step}, {"differences", found}});
   }
-
- private:
-  void tick(Progress& progress) {
-    const flight::Doing doing("tick");
-    const int64_t step = trainer_.steps(), steps = step - tick_step_;
-    const double seconds = since(tick_start_);
-    const double rate = static_cast<double>(steps * run_.options.batch) / seconds;
-    const std::vector<Moments> stats = trainer_.stats().tick(trainer_.comm());
-    const json step_ms = watching_.tick();
-    const double waited = trainer_.loader().waited();
-    const int64_t bad = substituted();
-    if (trainer_.comm().rank() == 0) {
-      json line = {{"step", step},
-                   {"images", step * run_.options.batch},
-                   {"images_per_second", rate},
-                   {"data_wait", (waited - waited_) / seconds},
-                   {"step_ms", step_ms}};
-      if (run_.options.on_bad == "skip") line["substituted"] = bad;
-      for (const Moments& m : stats) line[m.name] = m.mean;
-      folder_.log(line);
-      progress.tick(step, rate, stats, bad);
-    }
-    for (const Moments& m : stats)
-      require(std::isfinite(m.mean), Exit::diverged,
-              "{} is {} at step {}: the training has diverged; start a new run with a lower learning rate or "
-              "another seed; the last good state is in '{}'",
-              m.name, m.mean, step, folder_.checkpoints());
-    waited_ = waited;
-    substituted_ = trainer_.loader().substituted();
-    tick_step_ = step;
-    tick_start_ = Clock::now();
-  }
-
-  // Samples of all ranks since the last tick that stood in for damaged ones. Collective if there may be any.
-  int64_t substituted() const {
-    if (run_.options.on_bad != "skip") return 0;
-    torch::Tensor count = torch::full({1}, trainer_.loader().substituted() - substituted_,
-                                      torch::dtype(torch::kLong).device(trainer_.comm().device()));
-    trainer_.comm().all_reduce(count, Reduce::sum, "substituted");
-    return count.item<int64_t>();
-  }
-
-  template <class Work>
-  void outside_tick(Work work) {
-    const auto start = Clock::now();
-    work();
-    tick_start_ += Clock::now() - start;
-  }
-
-  void picture() {
-    const flight::Doing doing("picture", kSetup * run_.options.watch_timeout);
-    trainer_.comm().together([&] {
-      if (trainer_.comm().rank() != 0) return;
-      const bool points = data_->schema().fields.front().shape.size() != 3;
-      const Drawing drawing{.count = points ? 2500 : 64, .seed = static_cast<uint64_t>(run_.options.seed)};
-      write_png(folder_.sample(trainer_.steps()), preview(trainer_.system(), drawing, data_.get()));
-    });
-  }
-
-  void checkpoint() {
-    const flight::Doing doing("checkpoint", kSetup * run_.options.watch_timeout);
-    watching_.check_state();
-    save_checkpoint(trainer_.comm(), folder_.checkpoints(),
-                    {.step = trainer_.steps(),
-                     .state = collect([&](StateVisitor& v) { trainer_.visit(v); }),
-                     .about = about_,
-                     .folder = {}},
-                    run_.options.checkpoint_keep);
-  }
-
-  Run& run_;
-  RunFolder& folder_;
-  Trainer& trainer_;
-  std::shared_ptr<Dataset> data_;
-  json about_;
-  Watching watching_;
-  int64_t tick_step_ = trainer_.steps();
-  double waited_ = 0;
-  int64_t substituted_ = 0;
-  Clock::time_point tick_start_;
-};
+  if (!forced.empty()) facts["forced"] = forced;
+}
 
 int train(World& world, const TrainFlags& flags) {
   const flight::Doing start("start", kStartSeconds);
+  const StopSignals signals;
   const Comm host = world.comm("cpu");
   Run run;
   RunFolder folder(flags.out);
   std::vector<Feed> feeds;
   TraceSteps trace;
+  std::optional<double> max_time;
   host.together([&] {
     resolve(run, flags);
+    if (!flags.max_time.empty()) max_time = parse_duration(flags.max_time, "--max-time");
     if (!flags.trace.empty()) trace = parse_trace(flags.trace);
   });
   if (flags.dry_run) {
@@ -207,14 +103,17 @@ int train(World& world, const TrainFlags& flags) {
   share_cores(comm, run.options.threads);
   at::globalContext().setAllowTF32CuBLAS(run.options.tf32);
   at::globalContext().setAllowTF32CuDNN(run.options.tf32);
+  std::unique_ptr<RunLock> lock;
   host.together([&] {
-    if (host.rank() == 0) folder.create(flags.resume);
+    if (host.rank() != 0) return;
+    folder.create(flags.resume);
+    lock = std::make_unique<RunLock>(folder.lock());
   });
-  const json facts = about(run, schema_of(feeds), data->fingerprint());
+  json facts = about(run, schema_of(feeds), data->fingerprint());
   std::optional<Checkpoint> checkpoint;
   if (flags.resume) checkpoint = load_checkpoint(host, folder.checkpoints());
   host.together([&] {
-    if (checkpoint) require_same_run(*checkpoint, facts);
+    if (checkpoint) require_same_run(*checkpoint, facts, flags.force);
   });
 
   std::unique_ptr<Trainer> trainer;
@@ -234,9 +133,10 @@ int train(World& world, const TrainFlags& flags) {
               run.options.steps);
     return 0;
   }
-  Session(run, folder, *trainer, data, facts, trace).loop();
-  log::info("done: {}, samples in {}", folder.path(), folder.sample(run.options.steps));
-  return 0;
+  const Exit status = Session({run, folder, *trainer, data, facts, trace, host, lock.get(), max_time}).loop();
+  if (status == Exit::ok)
+    log::info("done: {}, samples in {}", folder.path(), folder.sample(run.options.steps));
+  return static_cast<int>(status);
 }
 
 }  // namespace
@@ -268,6 +168,10 @@ void add_train(CLI::App& app, Command& chosen) {
       ->check(CLI::PositiveNumber);
   sub->add_flag("--resume", flags->resume,
                 "Go on from the newest whole checkpoint in --out, or start if there is none");
+  sub->add_flag("--force", flags->force,
+                "With --resume: go on although options or data differ from the checkpoint's; it is recorded");
+  sub->add_option("--max-time", flags->max_time,
+                  "Such as 30m, 12h or D-HH:MM:SS: save and stop with status 75 before this time is over");
   sub->add_option(
       "--trace", flags->trace,
       "steps=FROM:UNTIL: write what all ranks did in these steps to RUN/trace.json, a Chrome trace");

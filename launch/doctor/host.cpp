@@ -2,7 +2,6 @@
 
 #include <sched.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,18 +56,6 @@ std::string list_text(const std::vector<int>& numbers) {
     if (end > i + 1) text += fmt::format("-{}", numbers[end - 1]);
   }
   return text;
-}
-
-std::vector<std::string> hosts_of(const Answers& answers) {
-  std::vector<std::string> hosts;
-  for (const Answer& a : answers) hosts.push_back(a.host);
-  return hosts;
-}
-
-std::map<std::string, std::vector<int>> by_host(const std::vector<std::string>& hosts) {
-  std::map<std::string, std::vector<int>> ranks;
-  for (size_t r = 0; r < hosts.size(); ++r) ranks[hosts[r]].push_back(int(r));
-  return ranks;
 }
 
 // ---- program
@@ -229,24 +216,6 @@ Verdict judge_ulimits(const json& facts) {
     return {Status::warning, found,
             "ulimit -l unlimited: InfiniBand needs locked memory, and is not used or fails without"};
   return {Status::ok, found};
-}
-
-Verdict judge_shared_memory(const Answers& answers) {
-  constexpr double kNeeded = 32 * kMiB;  // a rank: rings of OpenMPI and NCCL between ranks of a host
-  std::string small, sizes;
-  for (const auto& [host, ranks] : by_host(hosts_of(answers))) {
-    const json& facts = answers[size_t(ranks[0])].facts;
-    const double available = facts.at("free");
-    const std::string text =
-        fmt::format("{} free of {} on {}", text_of_bytes(available), text_of_bytes(facts.at("size")), host);
-    if (ranks.size() > 1 && available < kNeeded * double(ranks.size()) && small.empty())
-      small = fmt::format("{} for {} ranks", text, ranks.size());
-    if (sizes.empty()) sizes = text;
-  }
-  if (small.empty()) return {Status::ok, sizes};
-  return {Status::warning, small,
-          "at least 32 MiB a rank: mount -o remount,size=1G /dev/shm, or docker run --shm-size=1g (or "
-          "--ipc=host)"};
 }
 
 // ---- memory
@@ -505,18 +474,9 @@ Lines check_devices(const Comm& comm, const std::string& device) {
 
 Lines check_limits(const Comm& comm, int64_t files) {
   const Answers answers = ask(comm, "ulimit", kLimit, limits);
-  const Answers shm = ask(comm, "/dev/shm", kLimit, []() -> json {
-    struct statvfs status {};
-    require(statvfs("/dev/shm", &status) == 0, Exit::io,
-            "there is no /dev/shm; mount a tmpfs there: ranks of a host talk through it");
-    return {{"size", double(status.f_blocks) * double(status.f_frsize)},
-            {"free", double(status.f_bavail) * double(status.f_frsize)}};
-  });
   Lines lines =
       each("open files", answers, "", [=](const json& facts) { return judge_open_files(facts, files); });
-  const Lines others = each("ulimit", answers, "", judge_ulimits),
-              shared = all("/dev/shm", shm, "", judge_shared_memory);
-  return join({lines, others, shared});
+  return join({lines, each("ulimit", answers, "", judge_ulimits)});
 }
 
 std::vector<int64_t> share_of_memory(const std::vector<Memory>& ranks) {

@@ -1,5 +1,5 @@
-// What the ranks run on: the program and its libraries, the world they form, cores, devices, limits, memory.
-// `check_` asks all ranks (collective); the judgements are pure.
+// What the ranks run on: the program and its libraries, the world they form, cores, devices, limits, shared
+// memory, memory. `check_` asks all ranks (collective); the judgements are pure.
 #pragma once
 
 #include "launch/doctor/report.h"
@@ -13,6 +13,7 @@ Lines check_cores(const Comm& comm, int64_t threads);
 Lines check_devices(const Comm& comm, const std::string& device);
 // `files` that the data set keeps open.
 Lines check_limits(const Comm& comm, int64_t files);
+Lines check_shared_memory(const Comm& comm);  // shared_memory.cpp
 // `available`: bytes that this rank may use beyond what it does.
 Lines check_memory(const Comm& comm, int64_t& available);
 
@@ -46,6 +47,10 @@ struct Devices {
   std::string why = {};  // none is usable
 };
 Verdict judge_devices(const std::vector<Devices>& ranks, const std::string& device);
+
+// Files in `folder` by which ranks of a host talked (OpenMPI's and NCCL's), this user's, old ones that no
+// process has mapped any more: a job that was killed with its launcher leaves them.
+std::vector<std::string> abandoned_segments(const std::string& folder);
 
 // One rank's memory in bytes; ranks of one host and cgroup share it.
 struct Memory {

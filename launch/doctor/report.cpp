@@ -114,6 +114,18 @@ std::string wrap(const std::string& text) {
 
 }  // namespace
 
+std::vector<std::string> hosts_of(const Answers& answers) {
+  std::vector<std::string> hosts;
+  for (const Answer& a : answers) hosts.push_back(a.host);
+  return hosts;
+}
+
+std::map<std::string, std::vector<int>> by_host(const std::vector<std::string>& hosts) {
+  std::map<std::string, std::vector<int>> ranks;
+  for (size_t r = 0; r < hosts.size(); ++r) ranks[hosts[r]].push_back(int(r));
+  return ranks;
+}
+
 Answers ask(const Comm& comm, const std::string& check, double limit, Probe probe) {
   const flight::Doing doing("doctor: " + check, limit + kGrace);
   return exchange(comm, check, attempt_within(limit, std::move(probe)));

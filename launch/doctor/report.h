@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -33,6 +34,8 @@ struct Answer {
   std::string error = {};
 };
 using Answers = std::vector<Answer>;  // by rank
+std::vector<std::string> hosts_of(const Answers& answers);
+std::map<std::string, std::vector<int>> by_host(const std::vector<std::string>& hosts);  // their ranks
 
 // Collective. Every rank's answer, on every rank. What `probe` throws is the error; so is that it has not
 // ended within `limit` seconds (a file system that hangs): it is left behind then, and must own what it uses.

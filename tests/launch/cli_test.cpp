@@ -270,7 +270,7 @@ TEST_F(Cli, SeveralDataSetsNeedNames) {
   expect_ok(saddle(fmt::format("sample {0}one --n 100 --out {0}s.png", dir_)));
   expect_ok(saddle(fmt::format("doctor --quick --data a={0}ring,b={0}other --recipe gan-ns", dir_)));
   expect_error(saddle(fmt::format("train --data {0}ring --out {0}one --resume --steps 40", dir_)), 64,
-               "another data set");
+               "fingerprint of the data set");
 }
 
 TEST_F(Cli, OptionsOfOlderRunsStillNameTheirData) {
@@ -295,7 +295,17 @@ TEST_F(Cli, AFolderWithARunNeedsResumeAndTheSameOptions) {
   expect_error(saddle(train("run", "--steps 20 --resume --set g.lr=0.1"), 2), 64, "g.lr");
   expect_ok(saddle("pack ring8 --samples 2000 --seed 2 --out " + dir_ + "other"));
   expect_error(saddle(fmt::format("train --data {}other --out {}run --steps 20 --resume", dir_, dir_), 2), 64,
-               "another data set");
+               "fingerprint of the data set");
+  // By force it goes on, and its checkpoints tell.
+  const Result forced = saddle(train("run", "--steps 12 --resume --force --set g.lr=0.1"), 2);
+  expect_ok(forced);
+  EXPECT_THAT(forced.output, HasSubstr("g.lr: "));
+  expect_ok(saddle(train("run", "--steps 14 --resume --set g.lr=0.1"), 2));
+  const json about =
+      json::parse(read_file(dir_ + "run/checkpoints/step-0000000014/manifest.json")).at("about");
+  ASSERT_EQ(about.at("forced").size(), 1U);
+  EXPECT_EQ(about["forced"][0]["step"], 10);
+  EXPECT_THAT(about["forced"][0]["differences"][0].get<std::string>(), HasSubstr("g.lr: "));
 }
 
 TEST_F(Cli, EvaluationDoesNotDependOnTheNumberOfRanks) {

@@ -5,8 +5,10 @@
 #include "launch/doctor/storage.h"
 #include "launch/doctor/training.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -384,6 +386,24 @@ TEST(Room, BytesInodesAndKindOfDiskCount) {
   EXPECT_EQ(judge_room(other, {.bytes = kGiB, .files = 1001}).status, Status::ok);
   other.read_only = true;
   EXPECT_EQ(judge_room(other, {}).status, Status::failure);
+}
+
+TEST(SharedMemory, WhatNoProcessUsesAnyMoreIsSeen) {
+  const fs::path folder = fs::path(testing::TempDir()) / fmt::format("saddle_segments_{}", ::getpid());
+  fs::create_directories(folder);
+  const auto old = fs::file_time_type::clock::now() - std::chrono::hours(1);
+  for (const char* name :
+       {"vader_segment.left", "vader_segment.used", "vader_segment.new", "something.else"}) {
+    write_file(folder / name, std::string(4096, 'x'));
+    if (name != std::string("vader_segment.new")) fs::last_write_time(folder / name, old);
+  }
+  const int file = open((folder / "vader_segment.used").c_str(), O_RDONLY);
+  void* const used = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, file, 0);
+  EXPECT_EQ(abandoned_segments(folder), std::vector<std::string>{folder / "vader_segment.left"});
+  munmap(used, 4096);
+  close(file);
+  EXPECT_EQ(abandoned_segments(folder).size(), 2U);
+  fs::remove_all(folder);
 }
 
 TEST(RankNames, AreShort) {

@@ -1,159 +1,38 @@
 // Jobs of four ranks in which something breaks: each must end by itself, soon, with a status and a last line
 // that say who, where and why, leave nothing behind, and go on from its last checkpoint as if nothing had
 // happened. SADDLE_FAULT_REPEATS=N injects each fault N times, at random steps, and prints a table.
-#include <fcntl.h>
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <csignal>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <random>
 #include <set>
-#include <sstream>
-#include <thread>
 
-#include "dist/file.h"
+#include "tests/launch/faults/job.h"
 
 namespace saddle {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = fs::file_time_type::clock;
+using test::Clock;
+using test::host;
+using test::Job;
+using test::kRanks;
+using test::kSoon;
+using test::kSteps;
+using test::kTimeout;
+using test::lines_of;
+using test::logged_step;
+using test::rank_name;
+using test::read_all;
+using test::since;
+using test::sleep_ms;
+using test::within;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-constexpr int kRanks = 4;
-constexpr double kTimeout = 3;  // watch.timeout
-constexpr double kSoon = 10;    // seconds until a job must have ended, after the watchdog's patience
-constexpr int64_t kSteps = 60;
-
-double since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-void sleep_ms(int64_t ms) {
-  std::this_thread::sleep_for(std::chrono::milliseconds(ms));
-}
-
-template <class Done>
-bool within(double seconds, Done done) {
-  const auto start = Clock::now();
-  while (!done()) {
-    if (since(start) > seconds) return false;
-    sleep_ms(5);
-  }
-  return true;
-}
-
-std::string read_all(const std::string& path) {
-  return fs::exists(path) ? read_file(path) : std::string();
-}
-
-std::vector<std::string> lines_of(const std::string& text, const std::string& start = "") {
-  std::vector<std::string> found;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with(start)) found.push_back(line);
-  return found;
-}
-
-std::string host() {
-  char name[256] = {};
-  gethostname(name, sizeof name - 1);
-  return name;
-}
-
-std::string rank_name(int rank) {
-  return fmt::format("rank {} ({})", rank, host());
-}
-
-// One mpirun and all it started; they carry a mark in their environment.
-class Job {
- public:
-  // `arguments` of mpirun; `environment`: "NAME=VALUE ...". Temporary files go to `folder`/tmp.
-  Job(std::string folder, const std::string& arguments, const std::string& environment = "")
-      : folder_(std::move(folder)), mark_("SADDLE_FAULT_JOB=" + folder_) {
-    fs::create_directories(folder_ + "/tmp");
-    const std::string command = fmt::format(
-        "{} {} SADDLE_FAULT_MARK={}/mark TMPDIR={}/tmp OMPI_MCA_btl_vader_backing_directory={}/tmp exec "
-        "mpirun --oversubscribe --bind-to none {}",
-        environment, mark_, folder_, folder_, folder_, arguments);
-    pid_ = fork();
-    if (pid_ > 0) return;
-    const int out = open((folder_ + "/output").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    dup2(open("/dev/null", O_RDONLY), 0);
-    dup2(out, 1);
-    dup2(out, 2);
-    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-    _exit(127);
-  }
-  ~Job() {
-    if (running())
-      for (const pid_t pid : processes()) kill(pid, SIGKILL);
-    if (!status_) waitpid(pid_, nullptr, 0);
-  }
-  Job(const Job&) = delete;
-  Job& operator=(const Job&) = delete;
-
-  bool running() {
-    int status = 0;
-    if (!status_ && waitpid(pid_, &status, WNOHANG) == pid_)
-      status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return !status_;
-  }
-  int status() const { return status_.value_or(-1); }
-  std::string output() const { return read_all(folder_ + "/output"); }
-  std::string last_line() const {
-    const auto lines = lines_of(output(), "saddle:");
-    return lines.empty() ? "" : lines.back();
-  }
-  // When the fault was injected.
-  std::optional<Clock::time_point> injected() const {
-    std::error_code none;
-    const auto time = fs::last_write_time(folder_ + "/mark", none);
-    return none ? std::nullopt : std::optional(time);
-  }
-  // All that carry the mark, mpirun too; or only the process of a rank.
-  std::vector<pid_t> processes(int rank = -1) const {
-    std::vector<pid_t> found;
-    for (const auto& entry : fs::directory_iterator("/proc")) {
-      const std::string name = entry.path().filename();
-      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-      const std::string environment = '\0' + environment_of(name);
-      const auto carries = [&](const std::string& text) {
-        return environment.find('\0' + text + '\0') != std::string::npos;
-      };
-      if (carries(mark_) && (rank < 0 || carries(fmt::format("OMPI_COMM_WORLD_RANK={}", rank))))
-        found.push_back(std::stoi(name));
-    }
-    return found;
-  }
-  std::vector<std::string> temporary_files() const {
-    std::vector<std::string> found;
-    for (const auto& entry : fs::recursive_directory_iterator(folder_ + "/tmp"))
-      if (!entry.is_directory()) found.push_back(entry.path());
-    return found;
-  }
-
- private:
-  static std::string environment_of(const std::string& pid) {
-    std::ifstream in("/proc/" + pid + "/environ", std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-
-  std::string folder_, mark_;
-  pid_t pid_ = -1;
-  std::optional<int> status_;
-};
 
 // What happens, and how the job has to end.
 struct Fault {
@@ -180,9 +59,8 @@ struct Outcome {
   std::string last;
 };
 
-class Faults : public testing::TestWithParam<Fault> {
+class Faults : public test::JobTest, public testing::WithParamInterface<Fault> {
  protected:
-  static inline std::string dir_;
   static inline std::vector<std::pair<std::string, Outcome>> table_;
   static inline std::mt19937 random_{std::random_device{}()};
 
@@ -196,39 +74,9 @@ class Faults : public testing::TestWithParam<Fault> {
     return fault.of_five < 0 ? step : step - step % 5 + fault.of_five;
   }
 
-  static std::string ranks(int n, const std::string& arguments, const std::string& program = SADDLE_FAULTY) {
-    return fmt::format("-n {} {} train {}", n, program, arguments);
-  }
-  static std::string flags(const std::string& out, const std::string& recipe = "recipe") {
-    return fmt::format("{}{}.toml --data {}ring --out {}", dir_, recipe, dir_, out);
-  }
-  static void write_recipe(const std::string& name, const std::string& system, const std::string& more = "") {
-    write_file(dir_ + name + ".toml",
-               fmt::format("system = \"{}\"\nsteps = {}\nbatch = 16\nthreads = 1\nlatent = 16\n"
-                           "g.width = 8\nd.width = 8\nwatch.timeout = {}\ntick.every = 5\ndigest.every = 5\n"
-                           "sample.every = 0\ncheckpoint.every = 10\ncheckpoint.keep = 10\n{}",
-                           system, kSteps, kTimeout, more));
-  }
-  static void run(const std::string& folder, const std::string& arguments) {
-    Job job(folder, arguments);
-    ASSERT_TRUE(within(120, [&] { return !job.running(); })) << job.output();
-    ASSERT_EQ(job.status(), 0) << job.output();
-  }
-
-  static void SetUpTestSuite() {
-    dir_ = fmt::format("{}saddle_faults_{}/", testing::TempDir(), ::getpid());
-    fs::create_directories(dir_ + "elsewhere");
-    run(dir_ + "pack", "-n 1 " SADDLE_BINARY " pack ring8 --samples 2000 --seed 1 --out " + dir_ + "ring");
-    run(dir_ + "pack2",
-        "-n 1 " SADDLE_BINARY " pack ring8 --samples 2000 --seed 2 --out " + dir_ + "elsewhere/ring");
-    write_recipe("recipe", "faulty");
-    write_recipe("other", "faulty", "g.lr = 0.123\n");
-    write_recipe("plain", "gan-ns");
-    run(dir_ + "straight", ranks(kRanks, flags(dir_ + "straight/run")));
-  }
   static void TearDownTestSuite() {
     if (repeats() > 1) print_table();
-    fs::remove_all(dir_);
+    JobTest::TearDownTestSuite();
   }
 
   static void print_table() {
@@ -241,16 +89,6 @@ class Faults : public testing::TestWithParam<Fault> {
       std::cout << fmt::format("| {} | {} | {:.1f} | {:.1f} | {} | {}/{} | {} |\n", name, n, o.seconds[n / 2],
                                o.seconds[n - 1], fmt::join(o.statuses, ", "), o.resumed, n, o.last);
     }
-  }
-
-  // The files of the last checkpoint, by name.
-  static std::map<std::string, std::string> last_checkpoint(const std::string& run) {
-    std::map<std::string, std::string> files;
-    const std::string folder = fmt::format("{}/checkpoints/step-{:010}", run, kSteps);
-    if (!fs::exists(folder)) return files;
-    for (const auto& entry : fs::directory_iterator(folder))
-      files[entry.path().filename()] = read_file(entry.path());
-    return files;
   }
 
   static std::string left_over(const Job& job) {
@@ -288,24 +126,7 @@ class Faults : public testing::TestWithParam<Fault> {
       EXPECT_TRUE(nlohmann::json::parse(lines.back()).contains("name"));
     }
   }
-
-  static bool resumes_to_the_same_state(const std::string& folder) {
-    run(folder + "/resumed", ranks(kRanks, flags(folder + "/run") + " --resume"));
-    for (const auto& entry : fs::recursive_directory_iterator(folder + "/run"))
-      EXPECT_NE(entry.path().extension(), ".tmp") << entry.path();
-    const auto straight = last_checkpoint(dir_ + "straight/run");
-    EXPECT_FALSE(straight.empty());
-    return straight == last_checkpoint(folder + "/run");
-  }
 };
-
-// The step that a run's log has come to.
-int64_t logged_step(const std::string& run) {
-  const auto lines = lines_of(read_all(run + "/log.jsonl"));
-  if (lines.empty()) return 0;
-  const auto last = nlohmann::json::parse(lines.back(), nullptr, false);
-  return last.is_object() ? last.value("step", int64_t{0}) : 0;
-}
 
 TEST_P(Faults, EndTheJobNameTheCauseAndAreSurvivedByResume) {
   const Fault fault = GetParam();

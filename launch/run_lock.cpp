@@ -1,0 +1,166 @@
+#include "launch/run_lock.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "dist/error.h"
+#include "dist/file.h"
+#include "dist/log.h"
+#include "dist/process.h"
+
+namespace saddle {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+// Where a pid means something: host, boot and pid namespace (of a container).
+std::string place() {
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  std::error_code none;
+  return fmt::format("{} {} {}", host_name(), boot, fs::read_symlink("/proc/self/ns/pid", none).string());
+}
+
+json self() {
+  return {{"host", host_name()},
+          {"place", place()},
+          {"pid", getpid()},
+          {"start", process_start("self")},
+          {"job", variable("SLURM_JOB_ID")},
+          {"restarts", std::atoi(variable("SLURM_RESTART_COUNT").c_str())}};
+}
+
+// What stands in the file; {} if there is none, or what is there cannot be read.
+json holder_of(const std::string& path) {
+  std::ifstream in(path);
+  json holder = json::parse(std::string(std::istreambuf_iterator<char>(in), {}), nullptr, false);
+  return holder.is_object() ? holder : json::object();
+}
+
+bool same(json a, json b) {
+  a.erase("beat");
+  b.erase("beat");
+  return a == b;
+}
+
+std::string name_of(const json& holder) {
+  const std::string job = holder.value("job", "");
+  return fmt::format("process {} on {}{}", holder.value("pid", 0), holder.value("host", "?"),
+                     job.empty() ? "" : ", Slurm job " + job);
+}
+
+enum class Life { alive, dead, unknown };
+
+Life life_of(const json& holder, const json& me) {
+  if (holder.value("place", "") == me["place"])
+    return process_start(std::to_string(holder.value("pid", 0))) == holder.value("start", int64_t{-1})
+               ? Life::alive
+               : Life::dead;
+  if (!holder.value("job", "").empty() && holder["job"] == me["job"] &&
+      holder.value("restarts", 0) < me["restarts"])
+    return Life::dead;
+  return Life::unknown;
+}
+
+// Until the holder has shown a sign of life, or none for `patience` seconds.
+Life watch(const std::string& path, const json& holder, const RunLock::Timing& timing) {
+  log::info("'{}' is held by {}: waiting up to {} s for a sign of life", path, name_of(holder),
+            timing.patience);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(timing.patience);
+  while (std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    if (holder_of(path) != holder) return Life::alive;  // a beat, or gone: a job that ends, or starts, now
+  }
+  return Life::dead;
+}
+
+std::string own_name(const std::string& path) {
+  return fmt::format("{}.{}.{}", path, host_name(), getpid());
+}
+
+// Makes the file unless there is one: a link either is made or not, also on network file systems.
+bool take(const std::string& path, const json& me) {
+  const std::string own = own_name(path);
+  write_file(own, me.dump());
+  std::error_code error;
+  fs::create_hard_link(own, path, error);
+  fs::remove(own);
+  require(!error || error == std::errc::file_exists, Exit::io, "cannot make '{}': {}", path, error.message());
+  return !error;
+}
+
+// Puts what a dead holder left out of the way; not what another job has made of it meanwhile.
+void clear(const std::string& path, const json& holder) {
+  const std::string own = own_name(path);
+  std::error_code error;
+  fs::rename(path, own, error);
+  if (error) return;
+  if (!same(holder_of(own), holder)) fs::create_hard_link(own, path, error);
+  fs::remove(own, error);
+}
+
+}  // namespace
+
+RunLock::RunLock(std::string path, Timing timing) : path_(std::move(path)), timing_(timing) {
+  const json me = self();
+  while (!saddle::take(path_, me)) {
+    const json holder = holder_of(path_);
+    if (!fs::exists(path_)) continue;  // it has ended meanwhile
+    Life life = life_of(holder, me);
+    if (life == Life::unknown) life = watch(path_, holder, timing_);
+    require(life == Life::dead, Exit::usage,
+            "this run is held by another job: {} (its lock is '{}'): let it end, or choose another --out",
+            name_of(holder), path_);
+    log::warn("taking the run over from {}, which left '{}' and is dead", name_of(holder), path_);
+    clear(path_, holder);
+  }
+  thread_ = std::jthread([this](const std::stop_token& stop) { beat(stop); });
+}
+
+RunLock::~RunLock() {
+  thread_.request_stop();
+  thread_.join();
+  std::error_code none;
+  if (same(holder_of(path_), self())) fs::remove(path_, none);
+}
+
+void RunLock::require_held() const {
+  const json holder = holder_of(path_);
+  require(
+      holder.empty() || same(holder, self()), Exit::usage,
+      "this run was taken over by {}, which had seen no sign of life of this job: not going on, so that its "
+      "checkpoints stay whole",
+      name_of(holder));
+}
+
+void RunLock::beat(const std::stop_token& stop) const {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  json me = self();
+  for (int64_t count = 1;; ++count) {
+    std::unique_lock lock(mutex);
+    wake.wait_for(lock, stop, std::chrono::duration<double>(timing_.beat), [] { return false; });
+    if (stop.stop_requested()) return;
+    const json holder = holder_of(path_);
+    if (!holder.empty() && !same(holder, me)) return;  // taken over: require_held tells
+    me["beat"] = count;
+    try {
+      write_file(path_, me.dump());
+    } catch (const Error& e) {
+      log::warn("cannot show a sign of life: {}", e.what());
+    }
+  }
+}
+
+}  // namespace saddle

@@ -1,0 +1,69 @@
+// One training run, from its folder's making to its last checkpoint: drives the trainer with its ticks,
+// pictures, checkpoints, and ends where a signal or the clock asks it to.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "dist/error.h"
+#include "launch/progress.h"
+#include "launch/run_folder.h"
+#include "launch/run_lock.h"
+#include "launch/stopping.h"
+#include "launch/watching.h"
+
+namespace saddle {
+
+constexpr double kSetup = 10;  // times watch.timeout: the limit of what is not a step
+
+class Session {
+ public:
+  struct Setup {
+    Run& run;
+    RunFolder& folder;
+    Trainer& trainer;
+    std::shared_ptr<Dataset> data;
+    nlohmann::json about;  // goes into checkpoints
+    TraceSteps trace;
+    Comm host;                       // the trainer's ranks, on the cpu
+    RunLock* lock = nullptr;         // on the rank that holds it
+    std::optional<double> max_time;  // seconds from the process's start
+  };
+  explicit Session(Setup setup);
+
+  // Collective. Exit::ok, or Exit::again if it was asked to stop before the last step.
+  Exit loop();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void step();
+  void tick(Progress& progress);
+  int64_t substituted() const;
+  void picture();
+  void checkpoint();
+  void say_stopped(const Agreement::Flags& agreed) const;
+
+  // What takes time, and is no part of the steps' rate.
+  template <class Work>
+  void outside_tick(Work work) {
+    const auto start = Clock::now();
+    work();
+    tick_start_ += Clock::now() - start;
+  }
+
+  Setup setup_;
+  const TrainOptions& options_;
+  Trainer& trainer_;
+  Watching watching_;
+  Agreement agreement_;
+  Deadline deadline_;
+  double step_seconds_ = 0, save_seconds_ = 0;  // the longest so far
+  int64_t tick_step_ = trainer_.steps();
+  double waited_ = 0;
+  int64_t substituted_ = 0;
+  Clock::time_point tick_start_;
+};
+
+}  // namespace saddle
