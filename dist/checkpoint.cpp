@@ -1,11 +1,13 @@
 #include "dist/checkpoint.h"
 
 #include <algorithm>
+#include <ctime>
 #include <filesystem>
-#include <set>
+#include <map>
 
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/flight.h"
 #include "dist/log.h"
 #include "dist/safetensors.h"
 
@@ -14,8 +16,17 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using Clock = std::chrono::steady_clock;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;  // 1 has no score, no time and no checksum of the manifest
+
+struct TooNew : Error {
+  using Error::Error;
+};
+
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 std::string step_name(int64_t step) {
   return fmt::format("step-{:010}", step);
@@ -35,7 +46,8 @@ std::vector<std::pair<int64_t, fs::path>> published(const std::string& folder) {
   return found;
 }
 
-// The tensors this rank writes: each, largest first, goes to the rank with the least so far.
+// The tensors this rank writes: each, largest first, goes to the rank with the least so far. Copies, on the
+// host.
 std::map<std::string, torch::Tensor> share(const Comm& comm, const State& state) {
   std::vector<std::pair<int64_t, std::string>> by_size;
   for (const auto& [name, tensor] : state.tensors)
@@ -46,34 +58,63 @@ std::map<std::string, torch::Tensor> share(const Comm& comm, const State& state)
   for (const auto& [bytes, name] : by_size) {
     const auto lightest = std::min_element(load.begin(), load.end());
     *lightest -= bytes;
-    if (lightest - load.begin() == comm.rank()) mine[name] = state.tensors.at(name);
+    if (lightest - load.begin() == comm.rank()) {
+      const torch::Tensor& live = state.tensors.at(name);
+      mine[name] =
+          live.detach().to(live.options().device(torch::kCPU), /*non_blocking=*/false, /*copy=*/true);
+    }
   }
   return mine;
 }
 
-json write_share(const Comm& comm, const fs::path& folder, const State& state) {
-  const std::string file = fmt::format("state-{:05}-of-{:05}.safetensors", comm.rank(), comm.size());
-  const std::string path = (folder / file).string();
-  const int64_t bytes = write_safetensors(path, share(comm, state));
-  return {{"file", file}, {"bytes", bytes}, {"xxh3_128", hash_file(path)}};
+// What is written of this rank's file: the manifest's entry, or {"error": why}.
+std::string write_share(const std::string& path, const std::map<std::string, torch::Tensor>& tensors) try {
+  const int64_t bytes = write_safetensors(path, tensors);
+  return json{{"file", fs::path(path).filename()}, {"bytes", bytes}, {"xxh3_128", hash_file(path)}}.dump();
+} catch (const std::exception& e) {
+  return json{{"error", e.what()}}.dump();
 }
 
-void publish(const fs::path& temporary, const fs::path& target, const json& manifest) {
-  write_file((temporary / "manifest.json").string(), manifest.dump(1));
-  fs::remove_all(target);  // a damaged one of the same step, or this step done again
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm time{};
+  gmtime_r(&now, &time);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &time)};
+}
+
+void publish(const fs::path& temporary, const fs::path& target, json manifest) {
+  manifest["xxh3_128"] = hash_text(manifest.dump());
+  write_file((temporary / "manifest.json").string(), manifest.dump(1));  // and syncs the folder
   std::error_code error;
+  if (fs::exists(target)) {  // damaged, so that its step was done again
+    fs::remove_all(target.string() + ".old");
+    fs::rename(target, target.string() + ".old");
+  }
   fs::rename(temporary, target, error);
   require(!error, Exit::io, "cannot publish checkpoint '{}': {}", target.string(), error.message());
   sync_folder(target.parent_path().string());
 }
 
-void retire(const std::string& folder, int64_t keep) {
-  auto found = published(folder);
-  for (size_t i = 0; i + static_cast<size_t>(keep) < found.size(); ++i) {
-    const fs::path doomed = found[i].second.string() + ".old";  // never half of a published one
-    fs::rename(found[i].second, doomed);
-    fs::remove_all(doomed);
+// Parsed and compared with its own checksum.
+json read_manifest(const fs::path& folder) try {
+  json manifest = json::parse(read_file((folder / "manifest.json").string()));
+  const int format = manifest.at("format").get<int>();
+  if (format > kFormat)
+    throw TooNew(Exit::data,
+                 fmt::format("'{}' has checkpoint format {}, this saddle reads up to {}: use a newer "
+                             "saddle, or go on from older checkpoints in another folder",
+                             folder.string(), format, kFormat));
+  if (format > 1) {
+    const json checksum = manifest.at("xxh3_128");
+    json rest = manifest;
+    rest.erase("xxh3_128");
+    require(checksum == hash_text(rest.dump()), Exit::data, "'{}' is damaged: its checksum differs",
+            (folder / "manifest.json").string());
   }
+  return manifest;
+} catch (const json::exception& e) {
+  fail(Exit::data, "'{}' has a broken manifest: {}", folder.string(), e.what());
 }
 
 void verify_file(const fs::path& folder, const json& file) {
@@ -88,11 +129,7 @@ void verify_file(const fs::path& folder, const json& file) {
 }
 
 Checkpoint read_checkpoint(const fs::path& folder) try {
-  const json manifest = json::parse(read_file((folder / "manifest.json").string()));
-  const int format = manifest.at("format").get<int>();
-  require(format <= kFormat, Exit::data,
-          "'{}' has checkpoint format {}, this saddle reads up to {}: use a newer saddle", folder.string(),
-          format, kFormat);
+  const json manifest = read_manifest(folder);
   Checkpoint checkpoint{.step = manifest.at("step").get<int64_t>(),
                         .state = {},
                         .about = manifest.at("about"),
@@ -105,37 +142,156 @@ Checkpoint read_checkpoint(const fs::path& folder) try {
   require(checkpoint.state.tensors.size() == manifest.at("tensors").get<size_t>(), Exit::data,
           "'{}' holds {} tensors, its manifest says {}", folder.string(), checkpoint.state.tensors.size(),
           manifest.at("tensors").get<size_t>());
+  require(step_name(checkpoint.step) == folder.filename(), Exit::data, "'{}' is of step {}", folder.string(),
+          checkpoint.step);
   return checkpoint;
 } catch (const json::exception& e) {
   fail(Exit::data, "'{}' has a broken manifest: {}", folder.string(), e.what());
 }
 
+// The checkpoints that the retention does not keep.
+std::vector<fs::path> superfluous(const std::string& folder, const Retention& retention) {
+  const std::vector<Published> found = published_checkpoints(folder);
+  std::optional<double> lowest;
+  int64_t best = -1;
+  for (const Published& p : found) {
+    const json score = p.manifest.is_object() ? p.manifest.value("score", json()) : json();
+    if (!score.is_number() || (lowest && score.get<double>() > *lowest)) continue;
+    lowest = score.get<double>();
+    best = p.step;
+  }
+  std::vector<fs::path> out;
+  for (size_t i = 0; i + static_cast<size_t>(retention.newest) < found.size(); ++i) {
+    const bool milestone = retention.milestones > 0 && found[i].step % retention.milestones == 0;
+    if (!milestone && !(retention.best && found[i].step == best)) out.emplace_back(found[i].path);
+  }
+  return out;
+}
+
 }  // namespace
 
+Checkpointer::Checkpointer(Comm comm, std::string folder, Retention retention)
+    : comm_(std::move(comm)), folder_(std::move(folder)), retention_(retention) {}
+
+Checkpointer::~Checkpointer() = default;
+
+void Checkpointer::begin(const Checkpoint& checkpoint, std::optional<double> score) {
+  require(!begun_, Exit::bug, "the save before is not finished");
+  start_ = Clock::now();
+  begun_ = true;
+  failure_.clear();
+  temporary_ = (fs::path(folder_) / step_name(checkpoint.step)).string() + ".tmp";
+  manifest_ = {{"format", kFormat},
+               {"step", checkpoint.step},
+               {"time", utc_now()},
+               {"score", score ? json(*score) : json()},
+               {"world_size", comm_.size()},
+               {"tensors", checkpoint.state.tensors.size()},
+               {"numbers", checkpoint.state.numbers},
+               {"about", checkpoint.about},
+               {"files", json::array()}};
+  try {
+    comm_.together([&] {
+      if (comm_.rank() != 0) return;
+      fs::remove_all(temporary_);  // left by a killed save
+      fs::create_directories(temporary_);
+    });
+  } catch (const Error& e) {
+    failure_ = e.what();
+    blocked_ = since(start_);
+    return;
+  }
+  written_ = false;
+  auto done = std::make_shared<std::promise<std::string>>();
+  share_ = done->get_future();
+  path_ = fmt::format("{}/state-{:05}-of-{:05}.safetensors", temporary_, comm_.rank(), comm_.size());
+  worker_.give([this, done, path = path_, tensors = share(comm_, checkpoint.state)] {
+    done->set_value(write_share(path, tensors));
+    written_ = true;
+  });
+  blocked_ = since(start_);
+}
+
+std::optional<std::string> Checkpointer::finish() {
+  if (!begun_) return {};
+  const auto start = Clock::now();
+  begun_ = false;
+  try {
+    if (failure_.empty()) {
+      const std::vector<std::string> files = comm_.all_gather_text(wait_for_share(), "checkpoint");
+      comm_.together([&] {
+        if (comm_.rank() != 0) return;
+        for (int r = 0; r < comm_.size(); ++r) {
+          const json file = json::parse(files[size_t(r)]);
+          require(!file.contains("error"), Exit::io, "rank {}: {}", r, file.value("error", ""));
+          manifest_["files"].push_back(file);
+        }
+        publish(temporary_, temporary_.substr(0, temporary_.size() - 4), manifest_);
+      });
+    }
+  } catch (const Error& e) {
+    failure_ = e.what();
+  }
+  if (comm_.rank() == 0) {
+    if (!failure_.empty())
+      remove_later(temporary_);
+    else
+      for (const fs::path& path : superfluous(folder_, retention_)) remove_later(path.string());
+  }
+  blocked_ += since(start);
+  seconds_ = since(start_);
+  return failure_.empty() ? std::nullopt : std::optional(failure_);
+}
+
+// A slow disk is no hang: as long as the file grows, this rank gets on.
+std::string Checkpointer::wait_for_share() {
+  uintmax_t size = 0;
+  while (share_.wait_for(std::chrono::seconds(1)) != std::future_status::ready) {
+    std::error_code none;
+    const uintmax_t now = fs::file_size(path_, none);
+    if (std::exchange(size, now) != now) flight::touch();
+  }
+  return share_.get();
+}
+
+// Renamed at once, so that half of it is never taken for a whole; the thread takes its time.
+void Checkpointer::remove_later(const std::string& path) {
+  const std::string doomed = path + ".old";
+  std::error_code error;
+  fs::remove_all(doomed, error);
+  fs::rename(path, doomed, error);
+  if (!error)
+    worker_.give([doomed] {
+      std::error_code left;
+      fs::remove_all(doomed, left);
+      if (left) log::warn("cannot remove '{}': {}", doomed, left.message());
+    });
+}
+
 void save_checkpoint(const Comm& comm, const std::string& folder, const Checkpoint& checkpoint,
-                     int64_t keep) {
-  const fs::path target = fs::path(folder) / step_name(checkpoint.step), temporary = target.string() + ".tmp";
-  comm.together([&] {
-    if (comm.rank() != 0) return;
-    fs::remove_all(temporary);  // left by a killed save
-    fs::create_directories(temporary);
-  });
-  json file;
-  comm.together([&] { file = write_share(comm, temporary, checkpoint.state); });
-  const auto files = comm.all_gather_text(file.dump());
-  comm.together([&] {
-    if (comm.rank() != 0) return;
-    json manifest = {{"format", kFormat},
-                     {"step", checkpoint.step},
-                     {"world_size", comm.size()},
-                     {"tensors", checkpoint.state.tensors.size()},
-                     {"numbers", checkpoint.state.numbers},
-                     {"about", checkpoint.about},
-                     {"files", json::array()}};
-    for (const std::string& text : files) manifest["files"].push_back(json::parse(text));
-    publish(temporary, target, manifest);
-    retire(folder, keep);
-  });
+                     const Retention& retention) {
+  Checkpointer checkpointer(comm, folder, retention);
+  checkpointer.begin(checkpoint);
+  if (const auto failure = checkpointer.finish()) fail(Exit::io, "{}", *failure);
+}
+
+std::vector<Published> published_checkpoints(const std::string& folder) {
+  std::vector<Published> found;
+  for (const auto& [step, path] : published(folder)) {
+    Published one{.step = step, .path = path, .manifest = {}, .damage = {}};
+    try {
+      one.manifest = read_manifest(path);
+    } catch (const Error& e) {
+      one.damage = e.what();
+    }
+    found.push_back(std::move(one));
+  }
+  return found;
+}
+
+void verify_checkpoint(const Published& checkpoint) {
+  require(checkpoint.damage.empty(), Exit::data, "{}", checkpoint.damage);
+  read_checkpoint(checkpoint.path);
 }
 
 std::optional<Checkpoint> load_checkpoint(const std::string& folder) {
@@ -143,6 +299,8 @@ std::optional<Checkpoint> load_checkpoint(const std::string& folder) {
   for (auto candidate = found.rbegin(); candidate != found.rend(); ++candidate) {
     try {
       return read_checkpoint(candidate->second);
+    } catch (const TooNew&) {
+      throw;  // going on from an older one would undo what a newer program has done
     } catch (const Error& e) {
       log::warn("checkpoint {} is not usable, trying the one before: {}", candidate->second.string(),
                 e.what());

@@ -2,13 +2,17 @@
 // CHECKPOINT.md gives the format. Loading does not depend on the number of ranks that saved.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
 #include "dist/comm.h"
 #include "dist/state.h"
+#include "dist/worker.h"
 
 namespace saddle {
 
@@ -19,15 +23,74 @@ struct Checkpoint {
   std::string folder;    // it was read from
 };
 
-// Collective. Publishes `folder`/step-XXXXXXXXXX and removes all but the newest `keep` (>= 1) published ones.
-// The state is equal on all ranks; tensors are divided among them by bytes. On failure all ranks throw and
-// nothing is published.
-void save_checkpoint(const Comm& comm, const std::string& folder, const Checkpoint& checkpoint, int64_t keep);
+// Which published checkpoints stay. The newest always does.
+struct Retention {
+  int64_t newest = 3;      // >= 1
+  int64_t milestones = 0;  // and those whose step is a multiple of it; 0: none
+  bool best = false;       // and the one of the lowest score
+};
+
+// Saves while training goes on. MPI is called by the thread that calls `begin` and `finish` only; a thread of
+// its own does the files.
+class Checkpointer {
+ public:
+  // The state is equal on all ranks of `comm`; tensors are divided among them by bytes.
+  Checkpointer(Comm comm, std::string folder, Retention retention);
+  ~Checkpointer();  // waits for its thread; what is not finished stays unpublished
+
+  // Collective. Copies this rank's share of the state aside, in host memory, and returns while it is being
+  // written: what changes in the state afterwards is not saved. The save before must be finished. `score`:
+  // lower is better.
+  void begin(const Checkpoint& checkpoint, std::optional<double> score = {});
+  bool pending() const { return begun_; }
+  bool written() const { return written_; }  // this rank's share; well or badly. True if nothing is pending.
+  // Collective. Waits until all ranks have written, publishes `folder`/step-XXXXXXXXXX and removes what the
+  // retention does not keep. On failure, of whatever rank, nothing is published or removed but what was
+  // begun; the reason.
+  std::optional<std::string> finish();
+
+  // Of the save that was finished last: from `begin` to published, and how much of it `begin` and `finish`
+  // took.
+  double seconds() const { return seconds_; }
+  double blocked() const { return blocked_; }
+
+ private:
+  std::string wait_for_share();
+  void remove_later(const std::string& path);
+
+  Comm comm_;
+  std::string folder_;
+  Retention retention_;
+  nlohmann::json manifest_;                 // of the pending one, but for its files
+  std::string temporary_, path_, failure_;  // folder, this rank's file, and what went wrong
+  std::future<std::string> share_;  // what the thread says of this rank's file, as it travels to rank 0
+  std::atomic<bool> written_ = true;
+  bool begun_ = false;
+  std::chrono::steady_clock::time_point start_;
+  double seconds_ = 0, blocked_ = 0;
+  Worker worker_;
+};
+
+// Collective. Begins and finishes one. On failure all ranks throw Exit::io and nothing is published.
+void save_checkpoint(const Comm& comm, const std::string& folder, const Checkpoint& checkpoint,
+                     const Retention& retention);
 
 // Collective. The newest published checkpoint that is whole, the same on every rank; warns of damaged newer
-// ones and falls back. Nothing if there is none; Exit::data if there are some and none is whole.
+// ones and falls back. Nothing if there is none; Exit::data if there are some and none is whole, or if one is
+// of a format newer than this program.
 std::optional<Checkpoint> load_checkpoint(const Comm& comm, const std::string& folder);
 // The same for a process of its own, with no other rank.
 std::optional<Checkpoint> load_checkpoint(const std::string& folder);
+
+// A published checkpoint as its manifest tells, oldest first, of any process.
+struct Published {
+  int64_t step = 0;
+  std::string path;
+  nlohmann::json manifest;  // null, and `damage` says why, if it cannot be read
+  std::string damage;
+};
+std::vector<Published> published_checkpoints(const std::string& folder);
+// Compares every byte with the manifest's checksums. Exit::data names the file.
+void verify_checkpoint(const Published& checkpoint);
 
 }  // namespace saddle

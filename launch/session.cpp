@@ -27,15 +27,20 @@ Session::Session(Setup setup)
       trainer_(setup_.trainer),
       watching_(trainer_, options_, setup_.trace, setup_.folder.trace()),
       agreement_(setup_.host),
-      deadline_(setup_.max_time) {}
+      deadline_(setup_.max_time),
+      checkpointer_(setup_.host, setup_.folder.checkpoints(),
+                    {.newest = options_.checkpoint_keep,
+                     .milestones = options_.checkpoint_milestones,
+                     .best = !options_.checkpoint_best.empty()}) {}
 
 Exit Session::loop() {
   Progress progress(trainer_.steps(), options_.steps);
   Agreement::Flags agreed;
   tick_start_ = Clock::now();
   while (trainer_.steps() < options_.steps && !agreed.stop()) {
-    agreement_.ask(
-        {.signalled = StopSignals::received() != 0, .late = deadline_.late(step_seconds_, save_seconds_)});
+    agreement_.ask({.signalled = StopSignals::received() != 0,
+                    .late = deadline_.late(step_seconds_, save_seconds_),
+                    .written = checkpointer_.written()});
     step();
     agreed = agreement_.agree();
     const int64_t number = trainer_.steps();
@@ -46,9 +51,16 @@ Exit Session::loop() {
     if (save || number % options_.tick_every == 0) tick(progress);
     if (last || (options_.sample_every > 0 && number % options_.sample_every == 0))
       outside_tick([&] { picture(); });
-    if (save) outside_tick([&] { checkpoint(); });
+    if (checkpointer_.pending() && agreed.written) outside_tick([&] { finish_checkpoint(); });
+    if (save) outside_tick([&] { begin_checkpoint(); });
+    if (last || agreed.stop() || !options_.checkpoint_async) outside_tick([&] { finish_checkpoint(); });
   }
   if (trainer_.comm().rank() == 0) progress.done();
+  if (unsaved_) {
+    log::warn("the last checkpoint, of step {}, is not saved: --resume goes on from the one before",
+              trainer_.steps());
+    return Exit::io;
+  }
   if (trainer_.steps() == options_.steps) return Exit::ok;
   say_stopped(agreed);
   return Exit::again;
@@ -67,7 +79,7 @@ void Session::tick(Progress& progress) {
   const int64_t step = trainer_.steps(), steps = step - tick_step_;
   const double seconds = since(tick_start_);
   const double rate = static_cast<double>(steps * options_.batch) / seconds;
-  const std::vector<Moments> stats = trainer_.stats().tick(trainer_.comm());
+  stats_ = trainer_.stats().tick(trainer_.comm());
   const json step_ms = watching_.tick();
   const double waited = trainer_.loader().waited();
   const int64_t bad = substituted();
@@ -78,11 +90,12 @@ void Session::tick(Progress& progress) {
                  {"data_wait", (waited - waited_) / seconds},
                  {"step_ms", step_ms}};
     if (options_.on_bad == "skip") line["substituted"] = bad;
-    for (const Moments& m : stats) line[m.name] = m.mean;
+    for (const Moments& m : stats_) line[m.name] = m.mean;
+    if (!saved_.is_null()) line["checkpoint"] = std::exchange(saved_, json());
     setup_.folder.log(line);
-    progress.tick(step, rate, stats, bad);
+    progress.tick(step, rate, stats_, bad);
   }
-  for (const Moments& m : stats)
+  for (const Moments& m : stats_)
     require(std::isfinite(m.mean), Exit::diverged,
             "{} is {} at step {}: the training has diverged; start a new run with a lower learning rate or "
             "another seed; the last good state is in '{}'",
@@ -112,20 +125,49 @@ void Session::picture() {
   });
 }
 
-void Session::checkpoint() {
+void Session::begin_checkpoint() {
   const flight::Doing doing("checkpoint", kSetup * options_.watch_timeout);
-  const auto start = Clock::now();
+  finish_checkpoint();
   watching_.check_state();
+  std::optional<double> score;
   setup_.host.together([&] {
     if (setup_.lock) setup_.lock->require_held();
+    score = this->score();
   });
-  save_checkpoint(trainer_.comm(), setup_.folder.checkpoints(),
-                  {.step = trainer_.steps(),
-                   .state = collect([&](StateVisitor& v) { trainer_.visit(v); }),
-                   .about = setup_.about,
-                   .folder = {}},
-                  options_.checkpoint_keep);
-  save_seconds_ = std::max(save_seconds_, since(start));
+  checkpointer_.begin({.step = trainer_.steps(),
+                       .state = collect([&](StateVisitor& v) { trainer_.visit(v); }),
+                       .about = setup_.about,
+                       .folder = {}},
+                      score);
+}
+
+void Session::finish_checkpoint() {
+  if (!checkpointer_.pending()) return;
+  const flight::Doing doing("checkpoint", kSetup * options_.watch_timeout);
+  const std::optional<std::string> failure = checkpointer_.finish();
+  save_seconds_ = std::max(save_seconds_, checkpointer_.seconds());
+  saved_ = {{"seconds", checkpointer_.seconds()},
+            {"blocked", checkpointer_.blocked()},
+            {"failed", failure.has_value()}};
+  unsaved_ = failure.has_value();
+  if (!failure) return;
+  setup_.host.together([&] {
+    require(options_.checkpoint_on_error == "warn", Exit::io, "a checkpoint could not be saved: {}",
+            *failure);
+  });
+  log::warn("a checkpoint could not be saved, those before it stay: {}", *failure);
+}
+
+// Lower is better.
+std::optional<double> Session::score() const {
+  const std::string& wanted = options_.checkpoint_best;
+  if (wanted.empty()) return {};
+  std::string names;
+  for (const Moments& m : stats_) {
+    if (m.name == wanted) return options_.checkpoint_best_is == "lowest" ? m.mean : -m.mean;
+    names += (names.empty() ? "" : ", ") + m.name;
+  }
+  fail(Exit::usage, "checkpoint.best = '{}' is no number that this run reports: those are {}", wanted, names);
 }
 
 void Session::say_stopped(const Agreement::Flags& agreed) const {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "dist/checkpoint.h"
 #include "dist/error.h"
 #include "launch/progress.h"
 #include "launch/run_folder.h"
@@ -33,7 +34,8 @@ class Session {
   };
   explicit Session(Setup setup);
 
-  // Collective. Exit::ok, or Exit::again if it was asked to stop before the last step.
+  // Collective. Exit::ok; Exit::again if it was asked to stop before the last step; Exit::io if its last
+  // checkpoint could not be saved.
   Exit loop();
 
  private:
@@ -42,7 +44,9 @@ class Session {
   void tick(Progress& progress);
   int64_t substituted() const;
   void picture();
-  void checkpoint();
+  void begin_checkpoint();
+  void finish_checkpoint();
+  std::optional<double> score() const;
   void say_stopped(const Agreement::Flags& agreed) const;
 
   // What takes time, and is no part of the steps' rate.
@@ -59,7 +63,11 @@ class Session {
   Watching watching_;
   Agreement agreement_;
   Deadline deadline_;
+  Checkpointer checkpointer_;
+  bool unsaved_ = false;                        // the last checkpoint has failed
   double step_seconds_ = 0, save_seconds_ = 0;  // the longest so far
+  nlohmann::json saved_;        // for the log's next line: the checkpoint that was finished last
+  std::vector<Moments> stats_;  // of the last tick
   int64_t tick_step_ = trainer_.steps();
   double waited_ = 0;
   int64_t substituted_ = 0;

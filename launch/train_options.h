@@ -47,6 +47,11 @@ struct TrainOptions {
   int64_t sample_every = 500;
   int64_t checkpoint_every = 500;
   int64_t checkpoint_keep = 3;
+  int64_t checkpoint_milestones = 0;
+  std::string checkpoint_best;
+  std::string checkpoint_best_is = "lowest";
+  bool checkpoint_async = true;
+  std::string checkpoint_on_error = "warn";
 };
 
 // A resolved run. The table points into the rest: not to be copied or moved.

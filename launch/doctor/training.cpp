@@ -134,11 +134,16 @@ Footprint fenced(int64_t available, const std::function<Footprint()>& work) {
 }
 
 json to_json(const Footprint& f) {
-  return {f.state, f.gradients, f.peak, f.samples, f.measured, f.available};
+  return {f.state, f.gradients, f.peak, f.samples, f.measured, f.available, f.copy};
 }
 Footprint footprint_of(const json& j) {
-  return {
-      .state = j[0], .gradients = j[1], .peak = j[2], .samples = j[3], .measured = j[4], .available = j[5]};
+  return {.state = j[0],
+          .gradients = j[1],
+          .peak = j[2],
+          .samples = j[3],
+          .measured = j[4],
+          .available = j[5],
+          .copy = j[6]};
 }
 
 // The same words from all ranks that opened the same.
@@ -205,8 +210,9 @@ Lines check_data(const Comm& comm, const std::string& folder, int64_t samples, d
 }
 
 Verdict judge_footprint(const Footprint& f) {
-  const std::string sizes = fmt::format("state {}, gradients {}", text_of_bytes(double(f.state)),
-                                        text_of_bytes(double(f.gradients)));
+  const std::string sizes =
+      fmt::format("state {}, gradients {}, copy for checkpoints {}", text_of_bytes(double(f.state)),
+                  text_of_bytes(double(f.gradients)), text_of_bytes(double(f.copy)));
   const std::string how = f.samples == 0
                               ? "counted without activations"
                               : fmt::format("{} for a step of {} sample{} on the CPU",
@@ -237,6 +243,8 @@ Lines check_training(const Comm& comm, const std::shared_ptr<Run>& run, const Op
     Footprint found =
         fenced(available, [&] { return step ? measure(*run, set, samples, limit / 3) : count(*run, set); });
     found.available = available;
+    found.copy = found.state / comm.size();
+    found.peak += found.copy;
     return to_json(found);
   });
   flight::step(-1);

@@ -30,6 +30,7 @@ struct Footprint {
   int64_t samples = 0;    // of that step; 0: none was taken, and `peak` is the sum of the above
   bool measured = false;  // else extrapolated from a step of fewer samples
   int64_t available = 0;
+  int64_t copy = 0;  // of this rank's share of the state while a checkpoint is written; part of `peak`
 };
 Verdict judge_footprint(const Footprint& worst);
 

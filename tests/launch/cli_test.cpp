@@ -1,10 +1,12 @@
 // The program as users start it: plainly and under mpirun. Each command is a process of its own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "data/picture.h"
@@ -19,6 +21,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using test::Result;
 using test::shell;
+using testing::AllOf;
 using testing::HasSubstr;
 
 Result saddle(const std::string& arguments, int ranks = 0) {
@@ -306,6 +309,72 @@ TEST_F(Cli, AFolderWithARunNeedsResumeAndTheSameOptions) {
   ASSERT_EQ(about.at("forced").size(), 1U);
   EXPECT_EQ(about["forced"][0]["step"], 10);
   EXPECT_THAT(about["forced"][0]["differences"][0].get<std::string>(), HasSubstr("g.lr: "));
+}
+
+TEST_F(Cli, CheckpointsMadeBesideTheStepsAreThoseMadeBetweenThem) {
+  const std::string more =
+      "--steps 30 --set checkpoint.every=7 --set checkpoint.keep=9 --set checkpoint.async=";
+  for (const int ranks : {1, 2}) {
+    expect_ok(saddle(train(fmt::format("beside{}", ranks), more + "true"), ranks));
+    expect_ok(saddle(train(fmt::format("between{}", ranks), more + "false"), ranks));
+    for (const int64_t step : {7, 14, 21, 28, 30}) {
+      const auto a = weights(fmt::format("beside{}", ranks), step),
+                 b = weights(fmt::format("between{}", ranks), step);
+      ASSERT_FALSE(a.empty());
+      ASSERT_EQ(a.size(), b.size());
+      for (const auto& [name, tensor] : a) EXPECT_TRUE(torch::equal(tensor, b.at(name))) << name;
+    }
+    const auto log = log_of(fmt::format("beside{}", ranks));
+    EXPECT_EQ(
+        std::count_if(log.begin(), log.end(), [](const json& line) { return line.contains("checkpoint"); }),
+        4)
+        << "the last one comes after the last line";
+  }
+}
+
+TEST_F(Cli, TheBestCheckpointIsKept) {
+  expect_ok(
+      saddle(train("run",
+                   "--steps 60 --set checkpoint.every=5 --set checkpoint.keep=1 --set checkpoint.best=loss/G "
+                   "--set checkpoint.best_is=highest"),
+             2));
+  double best = -1e9;
+  int64_t best_step = 0;
+  for (const json& line : log_of("run"))
+    if (line["loss/G"] >= best) best = line["loss/G"], best_step = line["step"];
+  std::set<std::string> kept;
+  for (const auto& entry : fs::directory_iterator(dir_ + "run/checkpoints"))
+    kept.insert(entry.path().filename());
+  EXPECT_EQ(kept, (std::set<std::string>{fmt::format("step-{:010}", best_step), "step-0000000060"}));
+  expect_error(saddle(train("other", "--steps 10 --set checkpoint.best=loss/X"), 2), 64, "loss/D, loss/G");
+}
+
+TEST_F(Cli, OnAFullDiskTrainingGoesOnAndTheStatusTells) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
+  fs::create_directories(dir_ + "run/checkpoints");
+  ASSERT_EQ(mount("none", (dir_ + "run/checkpoints").c_str(), "tmpfs", 0, "size=64k"), 0);
+  const std::string big = " --set g.width=96 --set d.width=96";  // some 200 KiB
+  const Result result = saddle(train("run", "--steps 30 --set checkpoint.every=10" + big), 2);
+  EXPECT_EQ(result.status, 74) << result.output;
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("No space left"), HasSubstr("step 30/30"), HasSubstr("is not saved")));
+  EXPECT_EQ(log_of("run").size(), 6U);
+  expect_error(
+      saddle(
+          train("run", "--resume --steps 30 --set checkpoint.on_error=stop --set checkpoint.every=10" + big),
+          2),
+      74, "could not be saved");
+  // A small net's fit, one at a time; then another job fills the disk.
+  fs::remove_all(dir_ + "run/samples");
+  fs::remove(dir_ + "run/options.toml");
+  expect_ok(saddle(train("run", "--steps 10 --set checkpoint.keep=1"), 2));
+  std::ofstream(dir_ + "run/checkpoints/other") << std::string(50 << 10, 'x');
+  EXPECT_EQ(saddle(train("run", "--steps 30 --resume --set checkpoint.every=10"), 2).status, 74);
+  fs::remove(dir_ + "run/checkpoints/other");
+  const Result again = saddle(train("run", "--steps 30 --resume --set checkpoint.keep=1"), 2);
+  expect_ok(again);
+  EXPECT_THAT(again.output, HasSubstr("at step 10"));
+  umount2((dir_ + "run/checkpoints").c_str(), MNT_DETACH);
 }
 
 TEST_F(Cli, EvaluationDoesNotDependOnTheNumberOfRanks) {

@@ -33,6 +33,7 @@ using test::within;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 // What happens, and how the job has to end.
 struct Fault {
@@ -213,6 +214,40 @@ TEST_F(Faults, AKilledRunConsumesTheSamplesOfAnUnbrokenOneOnAnyNumberOfRanks) {
     EXPECT_EQ(batches_of(record), whole);
     fs::remove_all(folder);
   }
+}
+
+// Launcher and all: nobody is left to clean up or say a word. A checkpoint every step, written while the next
+// step runs: most of the moments are inside one's making.
+TEST_F(Faults, KilledAsAWholeAtAnyMomentItGoesOnToTheSameEnd) {
+  const int wanted = std::max(8, repeats());
+  int kills = 0, inside = 0, runs = 0;
+  const auto straight = last_checkpoint(dir_ + "straight/run");
+  while (kills < wanted) {
+    const std::string folder = fmt::format("{}moments-{}", dir_, runs++);
+    for (bool done = false; !done;) {
+      fs::remove_all(folder + "/tmp");
+      Job job(folder,
+              ranks(kRanks,
+                    flags(folder + "/run") + " --resume --set checkpoint.every=1 --set checkpoint.keep=2"),
+              "SADDLE_FAULT_PACE=5");
+      ASSERT_TRUE(within(60, [&] { return fs::exists(folder + "/run/run.lock") || !job.running(); }));
+      sleep_ms(std::uniform_int_distribution<int64_t>(0, 600)(random_));
+      if (kills < wanted && job.running()) {
+        for (const pid_t pid : job.processes()) kill(pid, SIGKILL);
+        ++kills;
+      }
+      ASSERT_TRUE(within(60, [&] { return !job.running(); })) << job.output();
+      for (const auto& entry : fs::directory_iterator(folder + "/run/checkpoints"))
+        inside += entry.path().extension() == ".tmp" || entry.path().extension() == ".old";
+      done = job.status() == 0;
+      ASSERT_TRUE(done || job.status() == 137) << job.status() << job.output();
+      ASSERT_THAT(job.output(), Not(HasSubstr("is not usable"))) << "a published one is whole";
+    }
+    EXPECT_TRUE(last_checkpoint(folder + "/run") == straight);
+    fs::remove_all(folder);
+  }
+  std::cout << fmt::format("{} kills of {} runs, {} with a checkpoint half made or half removed\n", kills,
+                           runs, inside);
 }
 
 const char* const kGone = "died without a word";

@@ -193,14 +193,16 @@ class JobTest : public testing::Test {
   }
   static void TearDownTestSuite() { fs::remove_all(dir_); }
 
-  // The files of the last checkpoint, by name.
+  // The state in the last checkpoint: files of tensors by name, and the manifest's numbers.
   static std::map<std::string, std::string> last_checkpoint(const std::string& run) {
-    std::map<std::string, std::string> files;
+    std::map<std::string, std::string> state;
     const std::string folder = fmt::format("{}/checkpoints/step-{:010}", run, kSteps);
-    if (!fs::exists(folder)) return files;
+    if (!fs::exists(folder)) return state;
     for (const auto& entry : fs::directory_iterator(folder))
-      files[entry.path().filename()] = read_file(entry.path());
-    return files;
+      if (entry.path().extension() == ".safetensors")
+        state[entry.path().filename()] = read_file(entry.path());
+    state["numbers"] = nlohmann::json::parse(read_file(folder + "/manifest.json")).at("numbers").dump();
+    return state;
   }
 
   static bool resumes_to_the_same_state(const std::string& folder) {
