@@ -93,17 +93,22 @@ void flatten(const toml::table& table, const std::string& prefix,
 }  // namespace
 
 void OptionTable::add(const std::string& key, int64_t& value, const std::string& help, Limits limits) {
-  options_.push_back({key, &value, help, limits, {}});
+  insert({key, &value, help, limits, {}});
 }
 void OptionTable::add(const std::string& key, double& value, const std::string& help, Limits limits) {
-  options_.push_back({key, &value, help, limits, {}});
+  insert({key, &value, help, limits, {}});
 }
 void OptionTable::add(const std::string& key, bool& value, const std::string& help) {
-  options_.push_back({key, &value, help, {}, {}});
+  insert({key, &value, help, {}, {}});
 }
 void OptionTable::add(const std::string& key, std::string& value, const std::string& help,
                       std::vector<std::string> choices) {
-  options_.push_back({key, &value, help, {}, std::move(choices)});
+  insert({key, &value, help, {}, std::move(choices)});
+}
+
+void OptionTable::insert(Option option) {
+  require(!has(option.key), Exit::bug, "the option '{}' is described twice", option.key);
+  options_.push_back(std::move(option));
 }
 
 bool OptionTable::has(const std::string& key) const {

@@ -29,7 +29,7 @@ class OptionTable {
     std::vector<std::string> choices;  // of a string; empty: any
   };
 
-  // `value` must outlive the table; what it holds now is the default.
+  // `value` must outlive the table; what it holds now is the default. Exit::bug for a key it has already.
   void add(const std::string& key, int64_t& value, const std::string& help, Limits limits = {});
   void add(const std::string& key, double& value, const std::string& help, Limits limits = {});
   void add(const std::string& key, bool& value, const std::string& help);
@@ -46,6 +46,7 @@ class OptionTable {
   std::string help() const;  // a line an option: key, value, unit, range or choices, what it does
 
  private:
+  void insert(Option option);
   Option& find(const std::string& key, const std::string& where);
   std::vector<Option> options_;
 };

@@ -18,7 +18,7 @@ void describe(OptionTable& table, Options& options) {
   describe(table, "g", options.g_rmsprop);
   describe(table, "d", options.d_rmsprop);
   table.add("n_critic", options.n_critic, "critic steps for one of the generator", {1, 1000});
-  table.add("clip", options.clip, "bound of the critic's weights", {1e-6, 100});
+  table.add("d.clip", options.clip, "bound of the critic's weights", {1e-6, 100});
   table.add("warmup", options.warmup,
             "first generator steps with 100 critic steps, as every 500th; 0: none (code: 25)",
             {0, 1e9, "steps"});

@@ -72,6 +72,13 @@ TEST(Options, WhatIsPrintedReadsBackAsTheSame) {
   EXPECT_EQ(again.loss, v.loss);
 }
 
+TEST(Options, AKeyIsDescribedOnce) {
+  OptionTable table;
+  double a = 1, b = 2;
+  table.add("clip", a, "of gradients");
+  EXPECT_THROW(table.add("clip", b, "of weights"), Error);
+}
+
 TEST(Options, TomlTablesBecomeDottedKeys) {
   const auto pairs = parse_toml("a = 1\n[g]\nlr = 2e-4\n[g.inner]\non = true\n", "test");
   EXPECT_THAT(pairs, testing::UnorderedElementsAre(testing::Pair("a", "1"), testing::Pair("g.lr", "0.0002"),
