@@ -37,6 +37,10 @@ void describe(OptionTable& table, GameOptions& options, const std::vector<std::s
   describe(table, "g", options.g,
            d_norms.empty() ? d_norms : std::vector<std::string>{"none", "batch", "instance"});
   describe(table, "d", options.d, d_norms);
+  if (!d_norms.empty())
+    table.add("d.freeze", options.d.freeze,
+              "lowest layers of d that keep the weights they start with, as of --init-from (Mo 2020)",
+              {0, 64});
   // Like batch norm it ties samples together, which a penalty on each sample's gradient rules out.
   if (std::find(d_norms.begin(), d_norms.end(), "batch") != d_norms.end())
     table.add("d.minibatch_std", options.d.minibatch_std,

@@ -14,8 +14,8 @@ struct GameOptions {
   NetOptions g, d;
 };
 
-// Keys latent, ema, g.width, g.depth, d.width, d.depth; with `norms`, also g.norm and d.norm (what it may
-// be); with "batch" among them, d.minibatch_std.
+// Keys latent, ema, g.width, g.depth, d.width, d.depth; with `norms`, also g.norm, d.norm (what it may
+// be) and d.freeze; with "batch" among them, d.minibatch_std.
 void describe(OptionTable& table, GameOptions& options, const std::vector<std::string>& d_norms = {});
 
 // Both nets with Adam: the options of most systems.

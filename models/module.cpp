@@ -37,10 +37,21 @@ void Module::train(bool training) {
   for (auto& [name, child] : children_) child->train(training);
 }
 
+void Module::freeze() {
+  for (const auto& [name, tensor] : parameters_) {
+    torch::Tensor(tensor).set_requires_grad(false);
+    buffers_.emplace_back(name, tensor);
+  }
+  parameters_.clear();
+  for (auto& [name, child] : children_) child->freeze();
+}
+
 void Module::channels_last() {
   at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : parameters())
-    if (tensor.dim() == 4) torch::Tensor(tensor).set_data(tensor.contiguous(at::MemoryFormat::ChannelsLast));
+  for (const auto& list : {parameters(), buffers()})
+    for (const auto& [name, tensor] : list)
+      if (tensor.dim() == 4)
+        torch::Tensor(tensor).set_data(tensor.contiguous(at::MemoryFormat::ChannelsLast));
 }
 
 void Module::to(torch::Device device, torch::ScalarType dtype) {

@@ -36,7 +36,10 @@ class Module {
   bool training() const { return training_; }
   // Moves in place: tensors handed out before stay the live ones. Floating-point ones take the dtype.
   void to(torch::Device device, torch::ScalarType dtype);
-  void channels_last();  // the memory format of the parameters that have four dimensions
+  // Makes all parameters buffers: no player trains them, and checkpoints keep them by the same names. Before
+  // a player is made of them.
+  void freeze();
+  void channels_last();  // the memory format of the tensors that have four dimensions
 
  protected:
   torch::Tensor parameter(const std::string& name, torch::Tensor initial);

@@ -135,6 +135,9 @@ class ConvDiscriminator final : public Network {
           {child(name, std::make_shared<Conv2d>(make, in, out, Kernel{}, layer_with(here, norm))),
            child(name + "_norm", std::make_shared<Normalised>(make, out, here))});
     }
+    Layers layers;
+    for (const auto& stage : stages_) layers.push_back({stage.convolution, stage.norm});
+    freeze_lowest(layers, options.freeze);
     if (options.minibatch_std > 0) {
       std_ = child("minibatch_std", std::make_shared<MinibatchStd>(make, options.minibatch_std));
       ++in;

@@ -18,6 +18,13 @@ class Perceptron final : public Module {
     }
   }
 
+  // All but the last.
+  Layers hidden() const {
+    Layers layers;
+    for (size_t i = 0; i + 1 < layers_.size(); ++i) layers.push_back({layers_[i]});
+    return layers;
+  }
+
   torch::Tensor forward(torch::Tensor x) const {
     for (size_t i = 0; i + 1 < layers_.size(); ++i) x = activate_(layers_[i]->forward(x));
     return layers_.back()->forward(x);
@@ -42,6 +49,7 @@ class MlpNetwork : public Network {
   torch::Tensor run(const torch::Tensor& x, const torch::Tensor& y) const {
     return main_->forward(embed_ ? torch::cat({x, embed_->forward(y)}, 1) : x);
   }
+  Layers hidden() const { return main_->hidden(); }
 
  private:
   std::shared_ptr<Embedding> embed_;
@@ -71,7 +79,9 @@ class MlpDiscriminator final : public MlpNetwork {
  public:
   MlpDiscriminator(Maker& make, const NetShape& shape, const NetOptions& options)
       : MlpNetwork(make, shape, shape.field.elements(), 1, options,
-                   [](const torch::Tensor& x) { return torch::leaky_relu(x, 0.2); }) {}
+                   [](const torch::Tensor& x) { return torch::leaky_relu(x, 0.2); }) {
+    freeze_lowest(hidden(), options.freeze);
+  }
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& y) override {
     return run(x.flatten(1), y);
   }

@@ -1,6 +1,8 @@
 // Generators and discriminators that two or more systems use, sized by the data's field.
 #pragma once
 
+#include <vector>
+
 #include "data/schema.h"
 #include "models/module.h"
 #include "models/options.h"
@@ -19,7 +21,16 @@ struct NetOptions {
   std::string norm = "none";
   // Groups for a convolutional discriminator's minibatch standard deviation (blocks/minibatch.h); 0: without.
   int64_t minibatch_std = 0;
+  // Lowest layers of a discriminator, next to its input, that keep the weights they start with
+  // (freeze_lowest).
+  int64_t freeze = 0;
 };
+
+using Layers = std::vector<std::vector<std::shared_ptr<Module>>>;  // from the input on: the modules of each
+// Freezes the first `count` of a discriminator's hidden layers, each with its norm: Freeze-D (Mo et al. 2020,
+// "Freeze the discriminator"), for a training that starts from another's weights. Running statistics and
+// spectral norms' vectors, which are no weights, go on. Exit::usage if there are not so many.
+void freeze_lowest(const Layers& layers, int64_t count);
 
 // What the nets must fit.
 struct NetShape {
