@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -73,6 +74,16 @@ int64_t write_safetensors(const std::string& path, const std::map<std::string, t
   }
   out.close();
   return static_cast<int64_t>(sizeof length + text.size()) + at;
+}
+
+int64_t publish_safetensors(const std::string& path, const std::map<std::string, torch::Tensor>& tensors,
+                            const Metadata& metadata) {
+  const int64_t bytes = write_safetensors(path + ".tmp", tensors, metadata);
+  std::error_code error;
+  std::filesystem::rename(path + ".tmp", path, error);
+  require(!error, Exit::io, "cannot write '{}': {}", path, error.message());
+  sync_folder(std::filesystem::absolute(path).parent_path().string());
+  return bytes;
 }
 
 std::map<std::string, torch::Tensor> read_safetensors(const std::string& path) try {

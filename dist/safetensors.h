@@ -13,6 +13,9 @@ using Metadata = std::map<std::string, std::string>;
 // Writes and fsyncs `path`. Returns its size. Exit::io with the path and the system's reason.
 int64_t write_safetensors(const std::string& path, const std::map<std::string, torch::Tensor>& tensors,
                           const Metadata& metadata = {});
+// The same to `path`.tmp, which is then renamed: `path` is never half a file.
+int64_t publish_safetensors(const std::string& path, const std::map<std::string, torch::Tensor>& tensors,
+                            const Metadata& metadata = {});
 // Exit::data with the path for a file that is not whole: lengths, overlaps, holes, dtypes and shapes are
 // checked.
 std::map<std::string, torch::Tensor> read_safetensors(const std::string& path);

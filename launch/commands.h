@@ -21,6 +21,8 @@ void add_check(CLI::App& app, Command& chosen);
 void add_bench(CLI::App& app, Command& chosen);
 void add_doctor(CLI::App& app, Command& chosen);
 void add_flight(CLI::App& app, Command& chosen);
+void add_export(CLI::App& app, Command& chosen);
+void add_import(CLI::App& app, Command& chosen);
 void add_list(CLI::App& app, Command& chosen);
 
 }  // namespace saddle

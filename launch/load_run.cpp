@@ -9,6 +9,12 @@
 
 namespace saddle {
 
+void visit_run(StateVisitor& visitor, int64_t& step, int64_t& position, System& system) {
+  visitor.number("step", step);
+  visitor.number("loader.position", position);
+  system.visit(visitor);
+}
+
 std::unique_ptr<LoadedRun> load_run(const std::string& folder, const Comm& comm) {
   auto loaded = std::make_unique<LoadedRun>();
   const RunFolder place(folder);
@@ -26,15 +32,10 @@ std::unique_ptr<LoadedRun> load_run(const std::string& folder, const Comm& comm)
   });
   const Schema schema = schema_from_json(checkpoint->about.at("schema"));
   loaded->system = std::make_unique<System>(loaded->run.build(schema, loaded->run.context(comm)));
-  // As Trainer::visit, with the parts that sampling does not need read and dropped.
   int64_t position = 0;
-  restore(
-      [&](StateVisitor& visitor) {
-        visitor.number("step", loaded->step);
-        visitor.number("loader.position", position);
-        loaded->system->visit(visitor);
-      },
-      checkpoint->state);
+  restore([&](StateVisitor& visitor) { visit_run(visitor, loaded->step, position, *loaded->system); },
+          checkpoint->state);
+  loaded->about = std::move(checkpoint->about);
   return loaded;
 }
 

@@ -123,6 +123,15 @@ std::string data_text(const std::vector<std::string>& flags) {
   return text;
 }
 
+std::vector<int64_t> parse_shape(const std::string& text, const std::string& flag) {
+  require(std::regex_match(text, std::regex("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*")), Exit::usage,
+          "{} is a shape such as 3x64x64, channels x height x width; found '{}'", flag, text);
+  std::vector<int64_t> shape;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, 'x');) shape.push_back(std::stoll(part));
+  return shape;
+}
+
 bool has_data(const std::string& text) {
   const auto parts = parse_data(text);
   return std::all_of(parts.begin(), parts.end(), [](const NamedFolder& p) { return has_index(p.folder); });

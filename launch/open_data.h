@@ -20,6 +20,9 @@ std::vector<NamedFolder> parse_data(const std::string& text);
 // What --data gave, once or several times, as one text with absolute paths.
 std::string data_text(const std::vector<std::string>& flags);
 
+// "3x64x64". Exit::usage, naming the flag, for what is none.
+std::vector<int64_t> parse_shape(const std::string& text, const std::string& flag);
+
 bool has_data(const std::string& text);  // all folders hold data sets
 // As one data set, in no order.
 std::shared_ptr<Dataset> open_data(const std::string& text, const ReadOptions& options = {});

@@ -40,8 +40,12 @@ Batch draw_part(System& system, const Drawing& drawing, Range part) {
     Sampling sampling(
         {drawing.seed, "sample", 0, range, system.context().comm.device(), system.context().dtype},
         labels_for(system, drawing, range), drawing.raw);
+    Batch drawn;
+    const Tape tape = sampling.record([&] { drawn = system.draw(sampling); });
+    if (drawing.latents)
+      for (size_t k = 0; k < tape.entries.size(); ++k) drawn.set(input_name(k), tape.entries[k].values);
     size_t i = 0;
-    for (const auto& [name, tensor] : system.draw(sampling)) {
+    for (const auto& [name, tensor] : drawn) {
       if (first == part.first) pieces.emplace_back(name, std::vector<torch::Tensor>());
       pieces[i++].second.push_back(tensor.cpu());
     }
@@ -52,6 +56,10 @@ Batch draw_part(System& system, const Drawing& drawing, Range part) {
 }
 
 }  // namespace
+
+std::string input_name(size_t i) {
+  return i == 0 ? "z" : fmt::format("z{}", i);
+}
 
 Batch draw_samples(System& system, const Drawing& drawing) {
   return draw_part(system, drawing, {0, drawing.count});

@@ -9,9 +9,13 @@ namespace saddle {
 struct Drawing {
   int64_t count = 64;
   uint64_t seed = 0;
-  int64_t label = -1;  // of conditional systems; -1: all classes in turn
-  bool raw = false;    // the live weights instead of the averaged ones
+  int64_t label = -1;    // of conditional systems; -1: all classes in turn
+  bool raw = false;      // the live weights instead of the averaged ones
+  bool latents = false;  // also as fields, named by input_name
 };
+
+// Of the i-th latent that samples are drawn from: z, z1, z2 ...
+std::string input_name(size_t i);
 
 // `count` samples, drawn in pieces.
 Batch draw_samples(System& system, const Drawing& drawing);

@@ -42,6 +42,30 @@ torch::Tensor Net::operator()(const torch::Tensor& x, const torch::Tensor& y) co
   return live->forward(in, y).to(dtype);
 }
 
+namespace {
+
+Named prefixed(const std::string& prefix, const Named& tensors) {
+  Named all;
+  for (const auto& [name, tensor] : tensors) all.emplace_back(prefix + "." + name, tensor);
+  return all;
+}
+
+}  // namespace
+
+Named Net::parameters(bool raw) const {
+  return prefixed(name, shown(raw).parameters());
+}
+
+Named Net::buffers(bool raw) const {
+  return prefixed(name, shown(raw).buffers());
+}
+
+std::vector<Net> System::nets() const {
+  std::vector<Net> all;
+  for (const auto& [net, factory] : nets_) all.push_back(net);
+  return all;
+}
+
 std::shared_ptr<Network> System::make(const std::string& name, const Factory& factory) const {
   Maker make(context_.comm, Stream(context_.seed, "init/" + name).key);
   std::shared_ptr<Network> made = factory(make);
@@ -64,8 +88,7 @@ Net System::net(const std::string& name, const Factory& factory) {
 Player& System::add_player(const std::string& name, const std::vector<Net>& nets) {
   Named parameters;
   for (const Net& net : nets)
-    for (const auto& [parameter, tensor] : net.live->parameters())
-      parameters.emplace_back(net.name + "." + parameter, tensor);
+    for (const auto& named : net.parameters(/*raw=*/true)) parameters.push_back(named);
   players_.push_back(std::shared_ptr<Player>(
       new Player{name, Replica(context_.comm, parameters, context_.reduction, name), nullptr, {}, {}}));
   if (context_.arithmetic == torch::kHalf) players_.back()->loss_scale.emplace(context_.comm.device());

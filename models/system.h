@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,11 @@ struct Net {
   torch::ScalarType dtype = torch::kFloat, arithmetic = torch::kFloat;  // Context's
   bool channels_last = false;
   torch::Tensor operator()(const torch::Tensor& x, const torch::Tensor& y = {}) const;
+  // What samples are drawn from: the average, or the live net if `raw` or without an average.
+  Network& shown(bool raw) const { return raw || !average ? *live : *average; }
+  // Of `shown`, by name: "G.up0.weight".
+  Named parameters(bool raw) const;
+  Named buffers(bool raw) const;
 };
 
 // Who learns: the parameters of its nets in one replica, one optimizer, and what follows each of its steps.
@@ -86,8 +92,10 @@ struct Sampling : Draw {
       : Draw(std::move(where)), y(std::move(labels)), raw(raw) {}
   torch::Tensor y;  // [n], undefined for unconditional systems
   bool raw;
-  torch::Tensor run(const Net& net, const torch::Tensor& x) const {
-    return (raw || !net.average ? net.live : net.average)->forward(x, y);
+  std::set<std::string> nets = {};  // that were run
+  torch::Tensor run(const Net& net, const torch::Tensor& x) {
+    nets.insert(net.name);
+    return net.shown(raw).forward(x, y);
   }
 };
 
@@ -122,6 +130,7 @@ class System {
   Batch draw(Sampling& sampling);
   const Context& context() const { return context_; }
   const std::vector<Phase>& phases() const { return phases_; }
+  std::vector<Net> nets() const;  // in the order they were made
   // Makes `player` the one that learns.
   void only(const Player& player);
   // Weights, moments, buffers, averages: all that the next step depends on, but the step's number and the

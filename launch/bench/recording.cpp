@@ -17,20 +17,10 @@ namespace {
 
 using nlohmann::json;
 
-std::vector<int64_t> parse_shape(const std::string& text) {
-  std::vector<int64_t> shape;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, 'x');)
-    shape.push_back(
-        part.find_first_not_of("0123456789") == std::string::npos && !part.empty() ? std::stoll(part) : 0);
-  require(shape.size() == 3 && *std::min_element(shape.begin(), shape.end()) > 0, Exit::usage,
-          "--synthetic is channels x height x width, such as 3x64x64; found '{}'", text);
-  return shape;
-}
-
 std::shared_ptr<Dataset> random_images(const std::string& text) {
   constexpr int64_t kImages = 1024, kClasses = 10;
-  const std::vector<int64_t> shape = parse_shape(text);
+  const std::vector<int64_t> shape = parse_shape(text, "--synthetic");
+  require(shape.size() == 3, Exit::usage, "--synthetic {}: expected channels x height x width", text);
   std::vector<int64_t> sizes{kImages};
   sizes.insert(sizes.end(), shape.begin(), shape.end());
   Schema schema{
