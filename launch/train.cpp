@@ -12,6 +12,7 @@
 #include "dist/log.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
+#include "launch/init_from.h"
 #include "launch/open_data.h"
 #include "launch/session.h"
 
@@ -21,7 +22,7 @@ namespace {
 using nlohmann::json;
 
 struct TrainFlags {
-  std::string recipe, out, trace, stage, on_bad, max_time;
+  std::string recipe, out, trace, stage, on_bad, max_time, init_from;
   std::vector<std::string> data, sets;
   int64_t steps = 0;
   bool resume = false, force = false, dry_run = false;
@@ -48,8 +49,14 @@ void resolve(Run& run, const TrainFlags& flags) {
 // What only some ranks were started with would end in a hang or in replicas that differ.
 void require_same_start(const Comm& host, const Run& run, const TrainFlags& flags) {
   require_same(host, "options and flags",
-               fmt::format("{}--out {}\n--resume {}\n--force {}\n--trace {}\n--max-time {}", run.table.toml(),
-                           flags.out, flags.resume, flags.force, flags.trace, flags.max_time));
+               fmt::format("{}--out {}
+--resume {}
+--force {}
+--trace {}
+--max-time {}
+--init-from {}",
+                           run.table.toml(), flags.out, flags.resume, flags.force, flags.trace, flags.max_time,
+                           flags.init_from));
 }
 
 constexpr double kStartSeconds = 600;  // to open recipe and data, before watch.timeout is known
@@ -118,6 +125,10 @@ int train(World& world, const TrainFlags& flags) {
 
   std::unique_ptr<Trainer> trainer;
   host.together([&] { trainer = std::make_unique<Trainer>(run, comm, feeds); });
+  if (checkpoint && checkpoint->about.contains("init_from"))
+    facts["init_from"] = checkpoint->about["init_from"];
+  if (!checkpoint && !flags.init_from.empty())
+    facts["init_from"] = init_from(host, trainer->system(), flags.init_from);
   host.together([&] {
     if (checkpoint) restore([&](StateVisitor& v) { trainer->visit(v); }, checkpoint->state);
     if (host.rank() != 0) return;
@@ -172,6 +183,10 @@ void add_train(CLI::App& app, Command& chosen) {
                 "With --resume: go on although options or data differ from the checkpoint's; it is recorded");
   sub->add_option("--max-time", flags->max_time,
                   "Such as 30m, 12h or D-HH:MM:SS: save and stop with status 75 before this time is over");
+  sub->add_option(
+      "--init-from", flags->init_from,
+      "Start from the weights of another run's newest checkpoint, or of a file of `saddle export`, "
+      "where names and shapes are the same; a resumed run goes on with its own");
   sub->add_option(
       "--trace", flags->trace,
       "steps=FROM:UNTIL: write what all ranks did in these steps to RUN/trace.json, a Chrome trace");
