@@ -237,7 +237,8 @@ int export_run(World& world, const ExportFlags& flags) {
       checked = fmt::format("; loaded again, it differs by at most {:.2g} on batches of 1, 7 and 64",
                             export_torchscript(*run, flags.options, flags.out));
     const json is = describe_export(*run, flags.options);
-    log::info("net {} of '{}' at step {}, {} weights, in {}{}", is["nets"].dump(), flags.run, run->step,
+    log::info("net {} of '{}' at step {}, {} weights, in {}{}",
+              fmt::join(is["nets"].get<std::vector<std::string>>(), ", "), flags.run, run->step,
               is["weights"].get<std::string>(), flags.out, checked);
   });
   return 0;
