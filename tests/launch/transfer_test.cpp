@@ -121,7 +121,8 @@ TEST_F(TransferCli, WhatDoesNotImportMakesNoRun) {
   expect_error(saddle(import + "--shape 3"), 64, "G.main.3.weight [2, 8]: is [3, 8] here");
   expect_error(saddle(import + "--shape 2 --map 'G.main.0.*=G.first.*'"), 64,
                "G.main.0.bias [8] -> G.first.bias");
-  expect_error(saddle("import base/options.toml --recipe gan --shape 2 --out imported"), 65, "base/options.toml");
+  expect_error(saddle("import base/options.toml --recipe gan --shape 2 --out imported"), 65,
+               "base/options.toml");
   expect_error(saddle("export base --to torchscript --net E --out g.pt"), 64, "the nets G, D");
   EXPECT_FALSE(fs::exists(dir_ + "imported"));
   EXPECT_FALSE(fs::exists(dir_ + "g.pt"));
