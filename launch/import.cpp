@@ -138,7 +138,7 @@ void import_run(const ImportFlags& flags) {
        .state = collect([&](StateVisitor& visitor) { visit_run(visitor, step, position, system); }),
        .about = facts,
        .folder = {}},
-      /*keep=*/1);
+      {.newest = 1});
   log::info("{} tensors of '{}' in net {} of {}, run folder '{}'", taken.tensors, flags.file,
             fmt::join(taken.nets, ", "), run.options.system, flags.out);
   if (!taken.zeroed.empty()) log::info("not in the file, hence 0: {}", fmt::join(taken.zeroed, ", "));

@@ -49,14 +49,9 @@ void resolve(Run& run, const TrainFlags& flags) {
 // What only some ranks were started with would end in a hang or in replicas that differ.
 void require_same_start(const Comm& host, const Run& run, const TrainFlags& flags) {
   require_same(host, "options and flags",
-               fmt::format("{}--out {}
---resume {}
---force {}
---trace {}
---max-time {}
---init-from {}",
-                           run.table.toml(), flags.out, flags.resume, flags.force, flags.trace, flags.max_time,
-                           flags.init_from));
+               fmt::format("{}--out {}\n--resume {}\n--force {}\n--trace {}\n--max-time {}\n--init-from {}",
+                           run.table.toml(), flags.out, flags.resume, flags.force, flags.trace,
+                           flags.max_time, flags.init_from));
 }
 
 constexpr double kStartSeconds = 600;  // to open recipe and data, before watch.timeout is known
