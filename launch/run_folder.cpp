@@ -54,7 +54,7 @@ json about(const Run& run, const Schema& schema, const std::string& fingerprint)
   return {{"options", options}, {"schema", to_json(schema)}, {"data", fingerprint}, {"versions", versions()}};
 }
 
-std::vector<std::string> differences(const json& then, const json& now) {
+std::vector<std::string> differences(const json& about, const Run& run, const std::string& fingerprint) {
   static const std::set<std::string> harmless = {"data.folder",      "data.on_bad",
                                                  "data.verify",      "data.stage",
                                                  "data.cache",       "steps",
@@ -66,17 +66,15 @@ std::vector<std::string> differences(const json& then, const json& now) {
                                                  "checkpoint.keep",  "checkpoint.milestones",
                                                  "checkpoint.best",  "checkpoint.best_is",
                                                  "checkpoint.async", "checkpoint.on_error"};
-  const json &was = then.at("options"), &is = now.at("options");
   std::vector<std::string> found;
-  const auto differ = [&](const std::string& key, const std::string& before, const std::string& after) {
-    found.push_back(fmt::format("{}: {} in the checkpoint, {} now", key, before, after));
+  const auto compare = [&](const std::string& what, const std::string& before, const std::string& now) {
+    if (before != now) found.push_back(fmt::format("{}: {} in the checkpoint, {} now", what, before, now));
   };
-  for (const auto& [key, value] : is.items())
-    if (!harmless.contains(key) && was.value(key, json()) != value)
-      differ(key, was.contains(key) ? was[key].get<std::string>() : "absent", value.get<std::string>());
-  if (then.at("data") != now.at("data"))
-    differ("fingerprint of the data set", then.at("data").get<std::string>(),
-           now.at("data").get<std::string>());
+  const json& options = about.at("options");
+  for (const OptionTable::Option& option : run.table.options())
+    if (!harmless.contains(option.key))
+      compare(option.key, options.value(option.key, option.standard), text_of(option));
+  compare("fingerprint of the data set", about.at("data").get<std::string>(), fingerprint);
   return found;
 }
 

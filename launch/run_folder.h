@@ -37,8 +37,10 @@ class RunFolder {
 
 // What a checkpoint says of its run.
 nlohmann::json about(const Run& run, const Schema& schema, const std::string& fingerprint);
-// In what `now`, of about(), is not the run that `then` tells of; but for lengths, intervals and what changes
-// no number. Empty: in nothing.
-std::vector<std::string> differences(const nlohmann::json& then, const nlohmann::json& now);
+// In what the run that a checkpoint is `about` is not this one on data of this fingerprint; but for lengths,
+// intervals and what changes no number. Empty: in nothing. What an older program had no option for is as by
+// default.
+std::vector<std::string> differences(const nlohmann::json& about, const Run& run,
+                                     const std::string& fingerprint);
 
 }  // namespace saddle

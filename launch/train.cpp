@@ -57,8 +57,13 @@ void require_same_start(const Comm& host, const Run& run, const TrainFlags& flag
 constexpr double kStartSeconds = 600;  // to open recipe and data, before watch.timeout is known
 
 // The differences to the run of the checkpoint, which --force lets pass; checkpoints remember that.
-void require_same_run(const Checkpoint& checkpoint, json& facts, bool force) {
-  const std::vector<std::string> found = differences(checkpoint.about, facts);
+void require_same_run(const Checkpoint& checkpoint, const Run& run, json& facts, bool force) {
+  const std::vector<std::string> found =
+      differences(checkpoint.about, run, facts.at("data").get<std::string>());
+  for (const auto& [name, version] : facts.at("versions").items())
+    if (const std::string was = checkpoint.about.at("versions").value(name, "none"); was != version)
+      log::info("saved by {} {}, this is {}: what follows may differ in the last bits", name, was,
+                version.get<std::string>());
   json forced = checkpoint.about.value("forced", json::array());
   if (!found.empty()) {
     const std::string text = fmt::format("{}", fmt::join(found, "\n  "));
@@ -115,7 +120,7 @@ int train(World& world, const TrainFlags& flags) {
   std::optional<Checkpoint> checkpoint;
   if (flags.resume) checkpoint = load_checkpoint(host, folder.checkpoints());
   host.together([&] {
-    if (checkpoint) require_same_run(*checkpoint, facts, flags.force);
+    if (checkpoint) require_same_run(*checkpoint, run, facts, flags.force);
   });
 
   std::unique_ptr<Trainer> trainer;

@@ -108,6 +108,7 @@ void OptionTable::add(const std::string& key, std::string& value, const std::str
 
 void OptionTable::insert(Option option) {
   require(!has(option.key), Exit::bug, "the option '{}' is described twice", option.key);
+  option.standard = text_of(option);
   options_.push_back(std::move(option));
 }
 

@@ -27,6 +27,7 @@ class OptionTable {
     std::string help;
     Limits limits;
     std::vector<std::string> choices;  // of a string; empty: any
+    std::string standard = {};         // the default, as TOML writes it
   };
 
   // `value` must outlive the table; what it holds now is the default. Exit::bug for a key it has already.

@@ -37,7 +37,7 @@ ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$(nproc)" "$@
 for log in "$build"/Testing/Temporary/LastTest.log*; do
   if [ -e "$log" ]; then
     awk '/ Testing: / { name = $NF }
-         /^no GPU here: / && !seen[name]++ { print (first++ ? "" : "\nWhy skipped:\n") "  " name ": " $0 }' "$log"
+         /^(no GPU here|skipped): / && !seen[name]++ { print (first++ ? "" : "\nWhy skipped:\n") "  " name ": " $0 }' "$log"
   fi
 done
 exit "$status"
