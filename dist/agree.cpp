@@ -59,7 +59,7 @@ void compare(const Comm& comm, const std::string& what, const std::string& mine,
   const std::vector<std::string> hosts = comm.all_gather_text(comm.host(), what);
   const Difference difference = first_difference(all);
   Error error(kind, message(difference, names(difference.ranks, hosts)));
-  error.everywhere = true;
+  error.everywhere = comm.whole();
   throw error;
 }
 

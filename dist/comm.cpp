@@ -3,9 +3,11 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "dist/cuda/load.h"
@@ -17,10 +19,28 @@
 #include "dist/watch.h"
 
 namespace saddle {
-namespace {
 
-// The control plane: text and barriers among ranks, apart from the tensors' communicator.
-MPI_Comm control = MPI_COMM_NULL;
+// The control plane of some ranks: text and barriers, apart from the tensors' communicator.
+struct Group {
+  explicit Group(MPI_Comm made) : control(made) {
+    MPI_Comm_rank(control, &rank);
+    MPI_Comm_size(control, &size);
+    int all = 0;
+    MPI_Comm_size(MPI_COMM_WORLD, &all);
+    whole = size == all;
+  }
+  ~Group() { MPI_Comm_free(&control); }
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
+  MPI_Comm control;
+  int rank = 0, size = 1;
+  bool whole = false;                 // all ranks of the job
+  std::atomic<uint64_t> entered = 0;  // collectives of these ranks, of any Comm
+  int splits = 0;
+};
+
+namespace {
 
 // What went wrong on one rank, as it travels to the others: exit status, newline, message.
 std::string outcome(const std::function<void()>& work) {
@@ -39,9 +59,15 @@ std::string outcome(const std::function<void()>& work) {
 }
 
 // c10d's own pointers need its whole headers, which every user of comm.h would pay for.
-std::shared_ptr<c10d::Backend> shared(c10::intrusive_ptr<c10d::Backend> backend) {
-  c10d::Backend* raw = backend.get();
-  return {raw, [backend](c10d::Backend*) mutable { backend.reset(); }};
+template <class T>
+std::shared_ptr<T> shared(c10::intrusive_ptr<T> owned) {
+  T* raw = owned.get();
+  return {raw, [owned](T*) mutable { owned.reset(); }};
+}
+
+std::shared_ptr<c10d::Backend> mpi(const std::shared_ptr<Group>& group) {
+  return shared<c10d::Backend>(c10::make_intrusive<MpiBackend>(
+      group->control, std::shared_ptr<const std::atomic<uint64_t>>(group, &group->entered)));
 }
 
 c10d::ReduceOp reduce_op(Reduce how) {
@@ -59,10 +85,9 @@ c10d::ReduceOp reduce_op(Reduce how) {
 }
 
 // Collective. By rank.
-std::vector<std::string> gather_text(const std::string& mine) {
+std::vector<std::string> gather_text(const Group& group, const std::string& mine) {
+  const auto [control, size] = std::pair(group.control, group.size);
   quiet_barrier(control);
-  int size = 1;
-  MPI_Comm_size(control, &size);
   std::vector<int> lengths(size), starts(size + 1);
   const int length = static_cast<int>(mine.size());
   MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, control);
@@ -74,34 +99,17 @@ std::vector<std::string> gather_text(const std::string& mine) {
   return texts;
 }
 
-// Runs a collective that ends before this returns, with its entry in the flight record.
-template <class Collective>
-auto entered(const std::string& name, int64_t bytes, Collective collective) {
-  const uint64_t number = flight::enter(name, bytes);
-  flight::wait(number);
-  struct Leave {
-    uint64_t number;
-    ~Leave() { flight::leave(number); }
-  } leave{number};
-  return collective();
-}
-
-// Collective. ProcessGroupNCCL meets through a store on rank 0, which this rank reaches at `host`; its port
+// Collective. Where ProcessGroupNCCL meets: a store on rank 0, which this rank reaches at `host`; its port
 // travels through MPI.
-std::shared_ptr<c10d::Backend> nccl(const CudaPlugin& cuda, const Comm& comm, const std::string& host) {
-  c10::intrusive_ptr<c10d::Store> store;
-  std::string port;
-  if (comm.rank() == 0) {
-    auto server = c10::make_intrusive<c10d::TCPStore>(
+c10::intrusive_ptr<c10d::Store> meeting(const Comm& comm, const std::string& host) {
+  c10::intrusive_ptr<c10d::TCPStore> server;
+  if (comm.rank() == 0)
+    server = c10::make_intrusive<c10d::TCPStore>(
         host, c10d::TCPStoreOptions{.port = 0, .isServer = true, .numWorkers = std::nullopt});
-    port = std::to_string(server->getPort());
-    store = server;
-  }
-  port = comm.broadcast_text(port);
-  if (comm.rank() != 0)
-    store = c10::make_intrusive<c10d::TCPStore>(
-        host, c10d::TCPStoreOptions{.port = static_cast<uint16_t>(std::stoi(port))});
-  return shared(cuda.nccl(store, comm.rank(), comm.size(), comm.device().index()));
+  const std::string port = comm.broadcast_text(server ? std::to_string(server->getPort()) : "");
+  if (server) return server;
+  return c10::make_intrusive<c10d::TCPStore>(
+      host, c10d::TCPStoreOptions{.port = static_cast<uint16_t>(std::stoi(port))});
 }
 
 }  // namespace
@@ -114,32 +122,32 @@ World::World(int& argc, char**& argv) {
   MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
   require(provided == MPI_THREAD_MULTIPLE, Exit::usage,
           "this MPI gives no MPI_THREAD_MULTIPLE: use an OpenMPI built with it (Debian's is)");
+  MPI_Comm control = MPI_COMM_NULL;
   MPI_Comm_dup(MPI_COMM_WORLD, &control);
+  group_ = std::make_shared<Group>(control);
   log::start(rank(), size());
-  if (size() > 1) watch_ = std::make_unique<Watch>(rank(), size(), host_name(), gather_text);
+  if (size() > 1)
+    watch_ = std::make_unique<Watch>(rank(), size(), host_name(),
+                                     [this](const std::string& mine) { return gather_text(*group_, mine); });
 }
 
 World::~World() {
-  if (watch_) quiet_barrier(control);
+  if (watch_) quiet_barrier(group_->control);
   watch_.reset();
-  MPI_Comm_free(&control);
+  group_.reset();
   MPI_Finalize();
 }
 
 int World::rank() const {
-  int rank = 0;
-  MPI_Comm_rank(control, &rank);
-  return rank;
+  return group_->rank;
 }
 
 int World::size() const {
-  int size = 1;
-  MPI_Comm_size(control, &size);
-  return size;
+  return group_->size;
 }
 
 void World::barrier() const {
-  quiet_barrier(control);
+  quiet_barrier(group_->control);
 }
 
 void World::fail(int status, const std::string& cause) {
@@ -159,9 +167,10 @@ Comm World::comm(const std::string& device) {
   Comm comm;
   comm.rank_ = rank();
   comm.size_ = size();
+  comm.group_ = group_;
   comm.host_ = host_name();
   MPI_Comm local = MPI_COMM_NULL;
-  MPI_Comm_split_type(control, MPI_COMM_TYPE_SHARED, comm.rank_, MPI_INFO_NULL, &local);
+  MPI_Comm_split_type(group_->control, MPI_COMM_TYPE_SHARED, comm.rank_, MPI_INFO_NULL, &local);
   MPI_Comm_rank(local, &comm.local_rank_);
   MPI_Comm_size(local, &comm.local_size_);
   MPI_Comm_free(&local);
@@ -170,24 +179,69 @@ Comm World::comm(const std::string& device) {
   const int devices = cuda ? cuda->device_count() : 0;
   // Two ranks on one device are allowed only when asked for by name: NCCL refuses them unless told otherwise.
   int usable = device == "auto" ? devices >= comm.local_size_ : devices > 0;
-  MPI_Allreduce(MPI_IN_PLACE, &usable, 1, MPI_INT, MPI_MIN, control);
+  MPI_Allreduce(MPI_IN_PLACE, &usable, 1, MPI_INT, MPI_MIN, group_->control);
   require(
       usable || device != "cuda", Exit::usage,
       "device=cuda, but not every rank has a CUDA device ({}): use device=cpu",
       cuda ? fmt::format("{} has {} for {} ranks", comm.host_, devices, comm.local_size_) : why_no_cuda());
   if (usable && device != "cpu") {
     comm.device_ = torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(comm.local_rank_ % devices));
-    comm.backend_ = nccl(*cuda, comm, watch_ ? watch_->address() : "127.0.0.1");
+    const auto store = meeting(comm, watch_ ? watch_->address() : "127.0.0.1");
+    comm.backend_ = shared(cuda->nccl(store, comm.rank_, comm.size_, comm.device_.index()));
+    comm.store_ = shared(store);
   } else {
-    comm.backend_ = shared(c10::make_intrusive<MpiBackend>(control));
+    comm.backend_ = mpi(group_);
   }
   return comm;
+}
+
+Comm Comm::split(int color) const {
+  require(color >= 0, Exit::bug, "a part of the ranks is numbered from 0, found {}", color);
+  if (!group_) return *this;
+  barrier();  // which waits more quietly than MPI does
+  MPI_Comm control = MPI_COMM_NULL;
+  MPI_Comm_split(group_->control, color, rank_, &control);
+  Comm part = *this;
+  part.group_ = std::make_shared<Group>(control);
+  part.rank_ = part.group_->rank;
+  part.size_ = part.group_->size;
+  const std::string name = fmt::format("split {} part {}", group_->splits++, color);
+  if (store_) {
+    const auto store = c10::make_intrusive<c10d::PrefixStore>(
+        name, c10::intrusive_ptr<c10d::Store>::reclaim_copy(store_.get()));
+    part.backend_ = shared(cuda_plugin()->nccl(store, part.rank_, part.size_, device_.index()));
+    part.store_ = shared<c10d::Store>(store);
+  } else {
+    part.backend_ = mpi(part.group_);
+  }
+  return part;
+}
+
+bool Comm::whole() const {
+  return group_ && group_->whole;
 }
 
 Comm Comm::through(std::shared_ptr<c10d::Backend> backend) const {
   Comm other = *this;
   other.backend_ = std::move(backend);
   return other;
+}
+
+uint64_t Comm::enter(const std::string& name, int64_t bytes) const {
+  ++group_->entered;
+  return flight::enter(name, bytes);
+}
+
+// Runs a collective that ends before this returns, with its entry in the flight record.
+template <class Collective>
+auto Comm::entered(const std::string& name, int64_t bytes, Collective collective) const {
+  const uint64_t number = enter(name, bytes);
+  flight::wait(number);
+  struct Leave {
+    uint64_t number;
+    ~Leave() { flight::leave(number); }
+  } leave{number};
+  return collective();
 }
 
 void Comm::all_reduce(torch::Tensor tensor, Reduce how, const std::string& name) const {
@@ -202,7 +256,7 @@ void Comm::all_reduce(torch::Tensor tensor, Reduce how, const std::string& name)
 
 Wait Comm::all_reduce_async(torch::Tensor tensor, const std::string& name) const {
   if (size_ == 1) return [] {};
-  const uint64_t number = flight::enter(name, static_cast<int64_t>(tensor.nbytes()));
+  const uint64_t number = enter(name, static_cast<int64_t>(tensor.nbytes()));
   std::vector<torch::Tensor> tensors{std::move(tensor)};
   return [work = backend_->allreduce(tensors), number] {
     flight::wait(number);
@@ -233,12 +287,12 @@ torch::Tensor Comm::all_gather(const torch::Tensor& tensor, const std::string& n
 }
 
 void Comm::barrier() const {
-  if (size_ > 1) entered("barrier", 0, [] { quiet_barrier(control); });
+  if (size_ > 1) entered("barrier", 0, [&] { quiet_barrier(group_->control); });
 }
 
 std::vector<std::string> Comm::all_gather_text(const std::string& mine, const std::string& name) const {
   if (size_ == 1) return {mine};
-  return entered(name, static_cast<int64_t>(mine.size()), [&] { return gather_text(mine); });
+  return entered(name, static_cast<int64_t>(mine.size()), [&] { return gather_text(*group_, mine); });
 }
 
 std::string Comm::broadcast_text(const std::string& text, int root) const {
@@ -252,7 +306,7 @@ void Comm::together(const std::function<void()>& work, const std::string& name) 
     const size_t line = outcomes[r].find('\n');
     const auto kind = static_cast<Exit>(std::stoi(outcomes[r].substr(0, line)));
     Error error(kind, outcomes[r].substr(line + 1));
-    error.everywhere = true;
+    error.everywhere = whole();
     throw error;
   }
 }

@@ -10,11 +10,13 @@
 
 namespace c10d {
 class Backend;
-}
+class Store;
+}  // namespace c10d
 
 namespace saddle {
 
 class Watch;
+struct Group;
 
 enum class Reduce { sum, average, min, max };
 using Wait = std::function<void()>;  // returns when the result may be used; throws what the collective threw
@@ -32,6 +34,10 @@ class Comm {
   const std::shared_ptr<c10d::Backend>& backend() const { return backend_; }  // null for Comm alone()
   // The same ranks over another backend, such as one that emulates a slow link.
   Comm through(std::shared_ptr<c10d::Backend> backend) const;
+  // Collective. The ranks that came with this rank's `color` (>= 0), in order of rank, as a Comm of their
+  // own: what they do there concerns no other rank. The place on the host stays that among all ranks there.
+  Comm split(int color) const;
+  bool whole() const;  // all ranks of the job
 
   // `name` says in the flight record (flight.h) and in traces what a collective is for. Ranks that come to
   // collectives of different kind or size get an error, on cpu.
@@ -50,16 +56,22 @@ class Comm {
                                            const std::string& name = "all_gather_text") const;  // by rank
   std::string broadcast_text(const std::string& text, int root = 0) const;
   // Runs `work` here and waits for all ranks; if it threw on any, throws the lowest such rank's error on all.
-  // For work that may fail on one rank only (files, devices): nobody is left waiting in a later collective.
+  // For work that may fail on one rank only (files, devices): nobody is left waiting in a later collective,
+  // except ranks outside a part of the job, which the error ends through World::fail.
   void together(const std::function<void()>& work, const std::string& name = "together") const;
 
  private:
   friend class World;
   Comm() = default;
+  template <class Collective>
+  auto entered(const std::string& name, int64_t bytes, Collective collective) const;
+  uint64_t enter(const std::string& name, int64_t bytes) const;
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   std::string host_;
   torch::Device device_ = torch::kCPU;
+  std::shared_ptr<Group> group_;  // null for alone()
   std::shared_ptr<c10d::Backend> backend_;
+  std::shared_ptr<c10d::Store> store_;  // where the ranks' NCCL meets; null without CUDA
 };
 
 // MPI's lifetime: one per process, made first thing in `main` on the main thread and outliving every Comm.
@@ -86,6 +98,7 @@ class World {
   void watch(double timeout, const std::string& records = "");
 
  private:
+  std::shared_ptr<Group> group_;
   std::unique_ptr<Watch> watch_;
 };
 

@@ -119,7 +119,7 @@ double waited() {
 std::string collective() {
   Record& r = record();
   std::lock_guard lock(r.mutex);
-  return r.collectives.empty() ? "" : title(r.collectives.back().name, r.entered);
+  return r.collectives.empty() ? "" : r.collectives.back().name;
 }
 
 Sign sign() {

@@ -40,7 +40,7 @@ uint64_t enter(const std::string& name, int64_t bytes);
 void wait(uint64_t number);
 void leave(uint64_t number);
 double waited();  // seconds between `wait` and `leave`, in all
-// "D bucket 0 (#57)": the collective entered last, by which backends call what they are asked to do.
+// "D bucket 0": the collective entered last, by which backends call what they are asked to do.
 std::string collective();
 
 // What the other ranks hear of this one.

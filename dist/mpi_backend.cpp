@@ -124,7 +124,9 @@ constexpr size_t kTitle = 128;
                         fmt::join(ranks, ", "), "to " + what);
   Error error(Exit::bug, "the ranks came to different collectives: " + text +
                              ". A rank took another path through the program than the others");
-  error.everywhere = true;
+  int world = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &world);
+  error.everywhere = size == world;
   throw error;
 }
 
@@ -155,12 +157,13 @@ void broadcast_bytes(const at::Tensor& bytes, int root, MPI_Comm comm) {
 
 class MpiBackend::Job final : public c10d::Work {
  public:
-  Job(int rank, c10d::OpType type, const at::Tensor& tensor, std::function<void()> collective)
+  Job(int rank, c10d::OpType type, const at::Tensor& tensor, uint64_t number,
+      std::function<void()> collective)
       : Work(rank, type),
         collective_(std::move(collective)),
         bytes_(static_cast<int64_t>(tensor.nbytes())),
         name_(flight::collective()),
-        title_(fmt::format("{} {} of {} {}", c10d::opTypeToString(type), name_, tensor.numel(),
+        title_(fmt::format("{} {} (#{}) of {} {}", c10d::opTypeToString(type), name_, number, tensor.numel(),
                            c10::toString(tensor.scalar_type()))) {}
   void run(MPI_Comm comm) {
     std::exception_ptr error;
@@ -171,8 +174,7 @@ class MpiBackend::Job final : public c10d::Work {
       collective_();
       if (trace::on()) {
         trace::add({trace::Lane::communication, "wait for ranks", begin, met});
-        trace::add(
-            {trace::Lane::communication, name_.substr(0, name_.rfind(" (#")), met, trace::now(), bytes_});
+        trace::add({trace::Lane::communication, name_, met, trace::now(), bytes_});
       }
     } catch (...) {
       error = std::current_exception();
@@ -201,7 +203,8 @@ int size_of(MPI_Comm comm) {
 }
 }  // namespace
 
-MpiBackend::MpiBackend(MPI_Comm parent) : Backend(rank_of(parent), size_of(parent)) {
+MpiBackend::MpiBackend(MPI_Comm parent, std::shared_ptr<const std::atomic<uint64_t>> entered)
+    : Backend(rank_of(parent), size_of(parent)), entered_(std::move(entered)) {
   check(MPI_Comm_dup(parent, &comm_), "MPI_Comm_dup");
 }
 
@@ -212,7 +215,7 @@ MpiBackend::~MpiBackend() {
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::start(c10d::OpType type, const at::Tensor& tensor,
                                                  std::function<void()> collective) {
-  auto job = c10::make_intrusive<Job>(rank_, type, tensor, std::move(collective));
+  auto job = c10::make_intrusive<Job>(rank_, type, tensor, *entered_, std::move(collective));
   worker_->give([this, job] { job->run(comm_); });
   return job;
 }

@@ -3,6 +3,8 @@
 
 #include <mpi.h>
 
+#include <atomic>
+#include <memory>
 #include <optional>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
@@ -19,8 +21,10 @@ void quiet_barrier(MPI_Comm comm);
 // came to which, instead of a hang or a wrong sum.
 class MpiBackend final : public c10d::Backend {
  public:
-  explicit MpiBackend(MPI_Comm parent);  // collective: duplicates `parent`
-  ~MpiBackend() override;                // completes what was started
+  // Collective: duplicates `parent`. `entered` counts the collectives of its ranks, here and elsewhere: who
+  // missed one is told by the number of the next.
+  MpiBackend(MPI_Comm parent, std::shared_ptr<const std::atomic<uint64_t>> entered);
+  ~MpiBackend() override;  // completes what was started
 
   const std::string getBackendName() const override { return "mpi"; }
   c10::intrusive_ptr<c10d::Work> allreduce(std::vector<at::Tensor>& tensors,
@@ -38,6 +42,7 @@ class MpiBackend final : public c10d::Backend {
                                        std::function<void()> collective);
 
   MPI_Comm comm_ = MPI_COMM_NULL;
+  std::shared_ptr<const std::atomic<uint64_t>> entered_;
   std::optional<Worker> worker_{std::in_place};
 };
 

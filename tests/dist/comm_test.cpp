@@ -105,5 +105,86 @@ TEST(Comm, KnowsItsPlaceOnTheHost) {
   EXPECT_FALSE(comm.host().empty());
 }
 
+int64_t sum_of_ranks(const Comm& world, const Comm& part) {
+  torch::Tensor sum = torch::full({1}, world.rank(), torch::kLong);
+  part.all_reduce(sum);
+  return sum.item<int64_t>();
+}
+
+TEST(CommParts, EachHasCollectivesOfItsOwn) {
+  const Comm comm = test::world().comm("cpu");
+  const int color = comm.rank() % 2, n = comm.size();
+  const Comm part = comm.split(color);
+  EXPECT_EQ(part.size(), n == 1 ? 1 : n / 2);
+  EXPECT_EQ(part.rank(), comm.rank() / 2);
+  EXPECT_EQ(part.local_rank(), comm.local_rank());
+  EXPECT_EQ(part.local_size(), comm.local_size());
+  EXPECT_EQ(part.whole(), n == 1);
+  EXPECT_EQ(sum_of_ranks(comm, part), n == 4 ? 2 + 2 * color : color);
+  const auto texts = part.all_gather_text(std::to_string(comm.rank()));
+  for (int r = 0; r < part.size(); ++r) EXPECT_EQ(texts[r], std::to_string(2 * r + color));
+  EXPECT_EQ(part.broadcast_text(std::to_string(comm.rank()), part.size() - 1),
+            std::to_string(2 * (part.size() - 1) + color));
+  part.barrier();
+}
+
+TEST(CommParts, MayBePartedAgainAndLeaveTheWholeAsItWas) {
+  const Comm comm = test::world().comm("cpu");
+  const int n = comm.size();
+  Comm kept = comm;
+  for (int round = 0; round < 20; ++round) {  // communicators are given back
+    const Comm half = comm.split(comm.rank() / 2), one = half.split(comm.rank() % 2);
+    EXPECT_EQ(one.size(), 1);
+    EXPECT_EQ(sum_of_ranks(comm, one), comm.rank());
+    EXPECT_EQ(sum_of_ranks(comm, half), n == 4 && comm.rank() > 1 ? 5 : n > 1 ? 1 : 0);
+    EXPECT_EQ(sum_of_ranks(comm, comm), n * (n - 1) / 2);
+    kept = half;  // outlives what it was made of
+  }
+  EXPECT_EQ(kept.all_gather_text("x").size(), static_cast<size_t>(std::min(n, 2)));
+}
+
+TEST(CommParts, AFailureStaysInItsPart) {
+  const Comm comm = test::world().comm("cpu");
+  const int n = comm.size();
+  const Comm part = comm.split(comm.rank() < n / 2 ? 0 : 1);
+  bool thrown = false;
+  try {
+    part.together([&] { require(comm.rank() != n - 1, Exit::io, "rank {} has no disk", n - 1); });
+  } catch (const Error& e) {
+    thrown = true;
+    EXPECT_EQ(e.everywhere, n == 1);  // else the ranks of the other part know nothing of it
+  }
+  EXPECT_EQ(thrown, comm.rank() >= n / 2);
+  EXPECT_EQ(sum_of_ranks(comm, part), n == 4 ? (thrown ? 5 : 1) : comm.rank());
+}
+
+TEST(CommParts, MayTakeAsManyCollectivesAsTheyLike) {
+  const Comm comm = test::world().comm("cpu");
+  const Comm part = comm.split(comm.rank() % 2);
+  for (int i = 0; i < 3 + 4 * (comm.rank() % 2); ++i) {
+    part.barrier();
+    torch::Tensor x = torch::ones({i + 1});
+    part.all_reduce(x, Reduce::sum, fmt::format("x{}", i));
+    EXPECT_TRUE(x.eq(part.size()).all().item<bool>());
+  }
+  EXPECT_EQ(sum_of_ranks(comm, comm), comm.size() * (comm.size() - 1) / 2);
+}
+
+TEST(CommParts, DifferentCollectivesAreAnErrorInThatPartOnly) {
+  const Comm comm = test::world().comm("cpu");
+  if (comm.size() < 4) return;  // nobody to differ from
+  const int color = comm.rank() / 2;
+  const Comm part = comm.split(color);
+  std::string message;
+  try {
+    part.all_reduce(torch::zeros({2 + comm.rank() * color}), Reduce::sum, "G bucket 0");
+  } catch (const Error& e) {
+    message = e.what();
+    EXPECT_FALSE(e.everywhere);
+  }
+  EXPECT_EQ(message.find("rank 1 to ALLREDUCE G bucket 0") != std::string::npos, color == 1) << message;
+  EXPECT_EQ(sum_of_ranks(comm, part), color == 0 ? 1 : 5);
+}
+
 }  // namespace
 }  // namespace saddle
