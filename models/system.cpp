@@ -87,10 +87,13 @@ Net System::net(const std::string& name, const Factory& factory) {
 
 Player& System::add_player(const std::string& name, const std::vector<Net>& nets) {
   Named parameters;
-  for (const Net& net : nets)
+  std::vector<std::string> names;
+  for (const Net& net : nets) {
+    names.push_back(net.name);
     for (const auto& named : net.parameters(/*raw=*/true)) parameters.push_back(named);
-  players_.push_back(std::shared_ptr<Player>(
-      new Player{name, Replica(context_.comm, parameters, context_.reduction, name), nullptr, {}, {}}));
+  }
+  players_.push_back(std::shared_ptr<Player>(new Player{
+      name, names, Replica(context_.comm, parameters, context_.reduction, name), nullptr, {}, {}}));
   if (context_.arithmetic == torch::kHalf) players_.back()->loss_scale.emplace(context_.comm.device());
   return *players_.back();
 }
@@ -133,10 +136,17 @@ void System::only(const Player& player) {
 }
 
 void System::visit(StateVisitor& visitor) {
+  std::set<std::string> all;
+  for (const auto& [net, factory] : nets_) all.insert(net.name);
+  visit(visitor, all);
+}
+
+void System::visit(StateVisitor& visitor, const std::set<std::string>& nets) {
   const auto show = [](StateVisitor& scope, const Named& tensors) {
     for (auto [name, tensor] : tensors) scope.tensor(name, tensor);
   };
   for (const auto& player : players_) {
+    if (!nets.contains(player->nets.front())) continue;
     player->replica.visit(visitor);
     Scope optimizer(visitor, "optimizer." + player->name);
     player->optimizer->visit(optimizer);
@@ -145,15 +155,38 @@ void System::visit(StateVisitor& visitor) {
     player->loss_scale->visit(loss_scale);
   }
   for (const auto& [net, factory] : nets_) {
+    if (!nets.contains(net.name)) continue;
     Scope scope(visitor, net.name);
     show(scope, net.live->buffers());
   }
   for (const auto& average : averages_) {
+    if (!nets.contains(average->net)) continue;
     Scope scope(visitor, "average." + average->net);
     show(scope, average->shadow->parameters());
     show(scope, average->shadow->buffers());
     scope.number("updates", average->updates);
   }
+}
+
+std::set<std::string> System::generator() {
+  Sampling one(
+      {.purpose = "generator", .samples = {0, 1}, .device = context_.comm.device(), .dtype = context_.dtype},
+      classes > 0 ? torch::zeros({1}, torch::dtype(torch::kLong).device(context_.comm.device()))
+                  : torch::Tensor(),
+      /*raw=*/false);
+  draw(one);
+  std::set<std::string> nets = one.nets;
+  for (const auto& player : players_)
+    if (std::any_of(player->nets.begin(), player->nets.end(),
+                    [&](const auto& net) { return one.nets.contains(net); }))
+      nets.insert(player->nets.begin(), player->nets.end());
+  return nets;
+}
+
+std::optional<Net> System::find(const std::string& name) const {
+  for (const auto& [net, factory] : nets_)
+    if (net.name == name) return net;
+  return std::nullopt;
 }
 
 std::string System::summary() const {

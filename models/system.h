@@ -52,6 +52,7 @@ struct Net {
 // Who learns: the parameters of its nets in one replica, one optimizer, and what follows each of its steps.
 struct Player {
   std::string name;
+  std::vector<std::string> nets;
   Replica replica;  // of all parameters of its nets
   std::unique_ptr<Optimizer> optimizer;
   std::optional<LossScale> loss_scale;  // for float16
@@ -136,6 +137,11 @@ class System {
   // Weights, moments, buffers, averages: all that the next step depends on, but the step's number and the
   // data's position.
   void visit(StateVisitor& visitor);
+  // The nets that `sample` runs, as one drawing shows, and all that learn together with them.
+  std::set<std::string> generator();
+  // What `visit` shows of these nets and of the players that train them.
+  void visit(StateVisitor& visitor, const std::set<std::string>& nets);
+  std::optional<Net> find(const std::string& net) const;
   // Parameters of each net, for the start of a run: "G 3.5 M".
   std::string summary() const;
 
