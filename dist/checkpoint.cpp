@@ -168,6 +168,14 @@ std::vector<fs::path> superfluous(const std::string& folder, const Retention& re
   return out;
 }
 
+// Renamed at once, so that half of it is never taken for a whole: the name to remove.
+std::string set_aside(const std::string& path, std::error_code& error) {
+  const std::string doomed = path + ".old";
+  fs::remove_all(doomed, error);
+  fs::rename(path, doomed, error);
+  return doomed;
+}
+
 }  // namespace
 
 Checkpointer::Checkpointer(Comm comm, std::string folder, Retention retention)
@@ -254,12 +262,10 @@ std::string Checkpointer::wait_for_share() {
   return share_.get();
 }
 
-// Renamed at once, so that half of it is never taken for a whole; the thread takes its time.
+// The thread takes its time.
 void Checkpointer::remove_later(const std::string& path) {
-  const std::string doomed = path + ".old";
   std::error_code error;
-  fs::remove_all(doomed, error);
-  fs::rename(path, doomed, error);
+  const std::string doomed = set_aside(path, error);
   if (!error)
     worker_.give([doomed] {
       std::error_code left;
@@ -294,8 +300,9 @@ void verify_checkpoint(const Published& checkpoint) {
   read_checkpoint(checkpoint.path);
 }
 
-std::optional<Checkpoint> load_checkpoint(const std::string& folder) {
+std::optional<Checkpoint> load_checkpoint(const std::string& folder, int64_t until) {
   auto found = published(folder);
+  std::erase_if(found, [&](const auto& checkpoint) { return checkpoint.first > until; });
   for (auto candidate = found.rbegin(); candidate != found.rend(); ++candidate) {
     try {
       return read_checkpoint(candidate->second);
@@ -312,11 +319,11 @@ std::optional<Checkpoint> load_checkpoint(const std::string& folder) {
   return std::nullopt;
 }
 
-std::optional<Checkpoint> load_checkpoint(const Comm& comm, const std::string& folder) {
+std::optional<Checkpoint> load_checkpoint(const Comm& comm, const std::string& folder, int64_t until) {
   std::optional<Checkpoint> chosen;
   std::string path;
   comm.together([&] {
-    if (comm.rank() == 0 && (chosen = load_checkpoint(folder))) path = chosen->folder;
+    if (comm.rank() == 0 && (chosen = load_checkpoint(folder, until))) path = chosen->folder;
   });
   path = comm.broadcast_text(path);
   if (path.empty()) return std::nullopt;
@@ -324,6 +331,16 @@ std::optional<Checkpoint> load_checkpoint(const Comm& comm, const std::string& f
     if (comm.rank() != 0) chosen = read_checkpoint(path);
   });
   return chosen;
+}
+
+void remove_checkpoints_after(const std::string& folder, int64_t step) {
+  for (const auto& [at, path] : published(folder)) {
+    if (at <= step) continue;
+    std::error_code error;
+    const std::string doomed = set_aside(path.string(), error);
+    if (!error) fs::remove_all(doomed, error);
+    require(!error, Exit::io, "cannot remove '{}': {}", path.string(), error.message());
+  }
 }
 
 }  // namespace saddle

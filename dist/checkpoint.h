@@ -77,10 +77,13 @@ void save_checkpoint(const Comm& comm, const std::string& folder, const Checkpoi
 
 // Collective. The newest published checkpoint that is whole, the same on every rank; warns of damaged newer
 // ones and falls back. Nothing if there is none; Exit::data if there are some and none is whole, or if one is
-// of a format newer than this program.
-std::optional<Checkpoint> load_checkpoint(const Comm& comm, const std::string& folder);
+// of a format newer than this program. None of a step after `until` is looked at.
+std::optional<Checkpoint> load_checkpoint(const Comm& comm, const std::string& folder,
+                                          int64_t until = INT64_MAX);
 // The same for a process of its own, with no other rank.
-std::optional<Checkpoint> load_checkpoint(const std::string& folder);
+std::optional<Checkpoint> load_checkpoint(const std::string& folder, int64_t until = INT64_MAX);
+// On one rank. Those of later steps; Exit::io.
+void remove_checkpoints_after(const std::string& folder, int64_t step);
 
 // A published checkpoint as its manifest tells, oldest first, of any process.
 struct Published {

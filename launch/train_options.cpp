@@ -85,6 +85,15 @@ void describe(OptionTable& table, TrainOptions& o) {
   table.add("checkpoint.on_error", o.checkpoint_on_error,
             "a checkpoint that cannot be saved (full disk): go on, status 74 if it was the last one; or end",
             {"warn", "stop"});
+  table.add("tournament.every", o.tournament_every, "with --trainers: a round of their tournament",
+            {1, 1e9, "steps"});
+  table.add(
+      "tournament.metric", o.tournament_metric,
+      "with --trainers: judges generators: by the own discriminator; by modes of a generated mixture; by "
+      "the Frechet distance of a classifier's features of labelled images",
+      {"critic", "modes", "fd"});
+  table.add("tournament.samples", o.tournament_samples, "with --trainers: judged of each, in whole batches",
+            {2, 1e7, "samples"});
 }
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;

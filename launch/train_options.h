@@ -52,6 +52,9 @@ struct TrainOptions {
   std::string checkpoint_best_is = "lowest";
   bool checkpoint_async = true;
   std::string checkpoint_on_error = "warn";
+  int64_t tournament_every = 100;
+  std::string tournament_metric = "critic";
+  int64_t tournament_samples = 1024;
 };
 
 // A resolved run. The table points into the rest: not to be copied or moved.

@@ -1,0 +1,87 @@
+#include "launch/teams.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "dist/error.h"
+#include "dist/file.h"
+#include "dist/log.h"
+#include "launch/run_folder.h"
+
+namespace saddle {
+
+using nlohmann::json;
+
+Teams divide(const Comm& host, const Comm& comm, int trainers) {
+  host.together([&] {
+    require(host.size() % trainers == 0, Exit::usage,
+            "{} rank{} do not divide among {} trainers: start a multiple of {} ranks, under mpirun or srun",
+            host.size(), host.size() == 1 ? "" : "s", trainers, trainers);
+  });
+  if (trainers == 1)
+    return {.count = 1, .mine = 0, .all = host, .host = host, .comm = comm, .across = World::alone()};
+  const int size = host.size() / trainers, mine = host.rank() / size;
+  const Comm team = host.split(mine);
+  return {.count = trainers,
+          .mine = mine,
+          .all = host,
+          .host = team,
+          .comm = comm.device().is_cpu() ? team : comm.split(mine),
+          .across = host.split(host.rank() % size)};
+}
+
+std::string trainer_folder(const std::string& out, int trainer, int trainers) {
+  return trainers == 1 ? out : fmt::format("{}/trainer-{}", out, trainer);
+}
+
+std::string tournament_file(const std::string& out) {
+  return out + "/tournament.json";
+}
+
+void claim_folder(const std::string& out, int trainers) {
+  const std::string path = tournament_file(out);
+  int there = std::filesystem::exists(RunFolder(out).options()) ? 1 : 0;
+  if (std::filesystem::exists(path)) {
+    const json found = json::parse(read_file(path), nullptr, false);
+    if (found.is_object()) there = found.value("trainers", 0);
+  }
+  require(there == 0 || there == trainers, Exit::usage,
+          "'{}' holds a run of {} trainer{}, this is one of {}: pass --trainers {}, or choose another --out",
+          out, there, there == 1 ? "" : "s", trainers, there);
+  if (trainers == 1 || there == trainers) return;
+  std::error_code error;
+  std::filesystem::create_directories(out, error);
+  require(!error, Exit::io, "cannot make the run folder '{}': {}", out, error.message());
+  write_file(path, json{{"trainers", trainers}}.dump(1) + "\n");
+}
+
+std::optional<Checkpoint> load_common_checkpoint(const Teams& teams, const std::string& folder) {
+  if (teams.count == 1) return load_checkpoint(teams.host, folder);
+  for (int64_t until = INT64_MAX;;) {
+    std::optional<Checkpoint> found = load_checkpoint(teams.host, folder, until);
+    std::vector<int64_t> steps;
+    for (const std::string& text : teams.across.all_gather_text(std::to_string(found ? found->step : -1)))
+      steps.push_back(std::stoll(text));
+    const auto [oldest, newest] = std::minmax_element(steps.begin(), steps.end());
+    if (*oldest == *newest) {
+      teams.all.together([&] {
+        if (found && teams.host.rank() == 0) remove_checkpoints_after(folder, found->step);
+      });
+      return found;
+    }
+    teams.all.together([&] {
+      require(*oldest >= 0 || until == INT64_MAX, Exit::data,
+              "the trainers hold no whole checkpoint of the same step: trainer {} has none up to step {}; "
+              "restore one, or start again in another folder",
+              oldest - steps.begin(), until);
+    });
+    log::info(
+        "trainer {} holds its newest whole checkpoint at step {}, trainer {} at step {}: all go on from {}",
+        newest - steps.begin(), *newest, oldest - steps.begin(), *oldest,
+        *oldest < 0 ? "the start" : "a step that they have in common");
+    if (*oldest < 0) return std::nullopt;
+    until = *oldest;
+  }
+}
+
+}  // namespace saddle
