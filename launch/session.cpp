@@ -28,7 +28,7 @@ Session::Session(Setup setup)
       watching_(trainer_, options_, setup_.trace, setup_.folder.trace()),
       agreement_(setup_.host),
       deadline_(setup_.max_time),
-      checkpointer_(setup_.host, setup_.folder.checkpoints(),
+      checkpointer_(setup_.teams.host, setup_.folder.checkpoints(),
                     {.newest = options_.checkpoint_keep,
                      .milestones = options_.checkpoint_milestones,
                      .best = !options_.checkpoint_best.empty()}) {}
@@ -44,6 +44,7 @@ Exit Session::loop() {
     step();
     agreed = agreement_.agree();
     const int64_t number = trainer_.steps();
+    if (setup_.tournament && setup_.tournament->due(number)) outside_tick([&] { round(); });
     const bool last = number == options_.steps;
     const bool save =
         last || agreed.stop() || (options_.checkpoint_every > 0 && number % options_.checkpoint_every == 0);
@@ -55,7 +56,7 @@ Exit Session::loop() {
     if (save) outside_tick([&] { begin_checkpoint(); });
     if (last || agreed.stop() || !options_.checkpoint_async) outside_tick([&] { finish_checkpoint(); });
   }
-  if (trainer_.comm().rank() == 0) progress.done();
+  if (setup_.host.rank() == 0) progress.done();
   if (unsaved_) {
     log::warn("the last checkpoint, of step {}, is not saved: --resume goes on from the one before",
               trainer_.steps());
@@ -72,6 +73,14 @@ void Session::step() {
   trainer_.step();
   watching_.after_step();
   step_seconds_ = std::max(step_seconds_, since(start));
+}
+
+void Session::round() {
+  const flight::Doing doing("tournament", kSetup * options_.watch_timeout);
+  const int64_t step = trainer_.steps();
+  const Tournament::Round round = setup_.tournament->play(step);
+  if (trainer_.comm().rank() == 0)
+    setup_.folder.log({{"step", step}, {"tournament", to_json(round, setup_.teams)}});
 }
 
 void Session::tick(Progress& progress) {
@@ -93,7 +102,7 @@ void Session::tick(Progress& progress) {
     for (const Moments& m : stats_) line[m.name] = m.mean;
     if (!saved_.is_null()) line["checkpoint"] = std::exchange(saved_, json());
     setup_.folder.log(line);
-    progress.tick(step, rate, stats_, bad);
+    if (setup_.host.rank() == 0) progress.tick(step, rate, stats_, bad);
   }
   for (const Moments& m : stats_)
     require(std::isfinite(m.mean), Exit::diverged,
@@ -144,7 +153,7 @@ void Session::begin_checkpoint() {
 void Session::finish_checkpoint() {
   if (!checkpointer_.pending()) return;
   const flight::Doing doing("checkpoint", kSetup * options_.watch_timeout);
-  const std::optional<std::string> failure = checkpointer_.finish();
+  const std::optional<std::string> failure = of_all_trainers(checkpointer_.finish());
   save_seconds_ = std::max(save_seconds_, checkpointer_.seconds());
   saved_ = {{"seconds", checkpointer_.seconds()},
             {"blocked", checkpointer_.blocked()},
@@ -152,10 +161,19 @@ void Session::finish_checkpoint() {
   unsaved_ = failure.has_value();
   if (!failure) return;
   setup_.host.together([&] {
-    require(options_.checkpoint_on_error == "warn", Exit::io, "a checkpoint could not be saved: {}",
-            *failure);
+    // Trainers that went on would soon have no checkpoint in common.
+    require(options_.checkpoint_on_error == "warn" && setup_.teams.count == 1, Exit::io,
+            "a checkpoint could not be saved: {}", *failure);
   });
   log::warn("a checkpoint could not be saved, those before it stay: {}", *failure);
+}
+
+// Collective over all ranks: no trainer begins the next checkpoint before all have published this one.
+std::optional<std::string> Session::of_all_trainers(const std::optional<std::string>& failure) const {
+  if (setup_.teams.count == 1) return failure;
+  for (const std::string& text : setup_.host.all_gather_text(failure.value_or(""), "checkpoint"))
+    if (!text.empty()) return text;
+  return {};
 }
 
 // Lower is better.

@@ -13,6 +13,7 @@
 #include "launch/run_folder.h"
 #include "launch/run_lock.h"
 #include "launch/stopping.h"
+#include "launch/tournament.h"
 #include "launch/watching.h"
 
 namespace saddle {
@@ -28,9 +29,11 @@ class Session {
     std::shared_ptr<Dataset> data;
     nlohmann::json about;  // goes into checkpoints
     TraceSteps trace;
-    Comm host;                       // the trainer's ranks, on the cpu
+    Comm host;                       // all ranks of the job, on the cpu
     RunLock* lock = nullptr;         // on the rank that holds it
     std::optional<double> max_time;  // seconds from the process's start
+    const Teams& teams;
+    Tournament* tournament = nullptr;  // of several trainers
   };
   explicit Session(Setup setup);
 
@@ -41,11 +44,13 @@ class Session {
  private:
   using Clock = std::chrono::steady_clock;
   void step();
+  void round();
   void tick(Progress& progress);
   int64_t substituted() const;
   void picture();
   void begin_checkpoint();
   void finish_checkpoint();
+  std::optional<std::string> of_all_trainers(const std::optional<std::string>& failure) const;
   std::optional<double> score() const;
   void say_stopped(const Agreement::Flags& agreed) const;
 

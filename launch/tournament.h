@@ -25,7 +25,7 @@ State state_of(const Comm& comm, int root, const State& mine);
 class Tournament {
  public:
   struct Options {
-    int64_t every = 100;     // steps
+    int64_t every = 1000;    // steps
     int64_t samples = 1024;  // judged of each generator
     uint64_t seed = 0;       // the same for all trainers
   };

@@ -25,6 +25,7 @@ struct TrainFlags {
   std::string recipe, out, trace, stage, on_bad, max_time, init_from;
   std::vector<std::string> data, sets;
   int64_t steps = 0;
+  int trainers = 1;
   bool resume = false, force = false, dry_run = false;
 };
 
@@ -37,7 +38,7 @@ void resolve(Run& run, const TrainFlags& flags) {
   const bool same = flags.recipe.empty();
   require(!same || flags.resume, Exit::usage,
           "name a recipe: `saddle train RECIPE --data DIR --out RUN`; `saddle list recipes` names them");
-  const std::string saved = RunFolder(flags.out).options();
+  const std::string saved = RunFolder(trainer_folder(flags.out, 0, flags.trainers)).options();
   require(!same || std::filesystem::exists(saved), Exit::usage,
           "nothing to resume: '{}' is not there; name a recipe to start", saved);
   if (same)
@@ -48,10 +49,12 @@ void resolve(Run& run, const TrainFlags& flags) {
 
 // What only some ranks were started with would end in a hang or in replicas that differ.
 void require_same_start(const Comm& host, const Run& run, const TrainFlags& flags) {
-  require_same(host, "options and flags",
-               fmt::format("{}--out {}\n--resume {}\n--force {}\n--trace {}\n--max-time {}\n--init-from {}",
-                           run.table.toml(), flags.out, flags.resume, flags.force, flags.trace,
-                           flags.max_time, flags.init_from));
+  require_same(
+      host, "options and flags",
+      fmt::format(
+          "{}--out {}\n--resume {}\n--force {}\n--trace {}\n--max-time {}\n--init-from {}\n--trainers {}",
+          run.table.toml(), flags.out, flags.resume, flags.force, flags.trace, flags.max_time,
+          flags.init_from, flags.trainers));
 }
 
 constexpr double kStartSeconds = 600;  // to open recipe and data, before watch.timeout is known
@@ -83,7 +86,6 @@ int train(World& world, const TrainFlags& flags) {
   const StopSignals signals;
   const Comm host = world.comm("cpu");
   Run run;
-  RunFolder folder(flags.out);
   std::vector<Feed> feeds;
   TraceSteps trace;
   std::optional<double> max_time;
@@ -100,38 +102,56 @@ int train(World& world, const TrainFlags& flags) {
     require(!run.options.data.empty(), Exit::usage,
             "no data: pass --data DIR, a folder made by `saddle pack`");
     require(!flags.out.empty(), Exit::usage, "no run folder: pass --out RUN");
+    require(flags.trainers == 1 || run.options.checkpoint_keep > 1, Exit::usage,
+            "checkpoint.keep=1 is too few for several trainers: a kill may leave one of them a checkpoint "
+            "behind the others; keep 2 or more");
   });
   require_same_start(host, run, flags);
+  const auto seed = static_cast<uint64_t>(run.options.seed);
+  const Comm device = run.options.device == "cpu" ? host : world.comm(run.options.device);
+  const Teams teams = divide(host, device, flags.trainers);
+  run.options.seed += teams.mine;
+  RunFolder folder(trainer_folder(flags.out, teams.mine, teams.count));
   feeds = open_feeds(host, run.options);
   const std::shared_ptr<Dataset> data = side_by_side(feeds);
   const flight::Doing doing("set-up", kSetup * run.options.watch_timeout);
   world.watch(run.options.watch_timeout, flags.out);
-  const Comm comm = run.options.device == "cpu" ? host : world.comm(run.options.device);
+  const Comm& comm = teams.comm;
   share_cores(comm, run.options.threads);
   at::globalContext().setAllowTF32CuBLAS(run.options.tf32);
   at::globalContext().setAllowTF32CuDNN(run.options.tf32);
   std::unique_ptr<RunLock> lock;
   host.together([&] {
-    if (host.rank() != 0) return;
+    if (host.rank() == 0) claim_folder(flags.out, teams.count);
+  });
+  host.together([&] {
+    if (teams.host.rank() != 0) return;
     folder.create(flags.resume);
     lock = std::make_unique<RunLock>(folder.lock());
   });
   json facts = about(run, schema_of(feeds), data->fingerprint());
+  // They mean nothing to one trainer, and older runs have none.
+  for (const char* key : {"tournament.every", "tournament.metric", "tournament.samples"})
+    if (teams.count == 1) facts["options"].erase(key);
   std::optional<Checkpoint> checkpoint;
-  if (flags.resume) checkpoint = load_checkpoint(host, folder.checkpoints());
+  if (flags.resume) checkpoint = load_common_checkpoint(teams, folder.checkpoints());
   host.together([&] {
     if (checkpoint) require_same_run(*checkpoint, run, facts, flags.force);
   });
 
   std::unique_ptr<Trainer> trainer;
+  std::unique_ptr<Tournament> tournament;
   host.together([&] { trainer = std::make_unique<Trainer>(run, comm, feeds); });
   if (checkpoint && checkpoint->about.contains("init_from"))
     facts["init_from"] = checkpoint->about["init_from"];
   if (!checkpoint && !flags.init_from.empty())
     facts["init_from"] = init_from(host, trainer->system(), flags.init_from);
   host.together([&] {
+    if (teams.count > 1) tournament = make_tournament(teams, trainer->system(), *data, run.options, seed);
+  });
+  host.together([&] {
     if (checkpoint) restore([&](StateVisitor& v) { trainer->visit(v); }, checkpoint->state);
-    if (host.rank() != 0) return;
+    if (teams.host.rank() != 0) return;
     folder.save_options(run);
     folder.open_log(trainer->steps());
   });
@@ -139,12 +159,19 @@ int train(World& world, const TrainFlags& flags) {
   log::info("{} on {} of {} samples ({}); {} rank{} on {}, batch {}, {}", run.options.system,
             run.options.data, data->size(), describe(data->schema()), comm.size(),
             comm.size() == 1 ? "" : "s", comm.device().str(), run.options.batch, trainer->system().summary());
+  if (teams.count > 1)
+    log::info("{} trainers of {} rank{} each, seeds {} to {}", teams.count, teams.host.size(),
+              teams.host.size() == 1 ? "" : "s", seed, seed + teams.count - 1);
   if (trainer->steps() >= run.options.steps) {
     log::info("already at step {} of {}: nothing to do; --steps N goes on", trainer->steps(),
               run.options.steps);
+    if (tournament) conclude(*tournament, teams, flags.out, trainer->steps());
     return 0;
   }
-  const Exit status = Session({run, folder, *trainer, data, facts, trace, host, lock.get(), max_time}).loop();
+  const Exit status = Session({run, folder, *trainer, data, facts, trace, host, lock.get(), max_time, teams,
+                               tournament.get()})
+                          .loop();
+  if (status == Exit::ok && tournament) conclude(*tournament, teams, flags.out, trainer->steps());
   if (status == Exit::ok)
     log::info("done: {}, samples in {}", folder.path(), folder.sample(run.options.steps));
   return static_cast<int>(status);
@@ -177,6 +204,11 @@ void add_train(CLI::App& app, Command& chosen) {
   sub->add_option("--steps", flags->steps,
                   "Length of the training in generator steps (default: the recipe's)")
       ->check(CLI::PositiveNumber);
+  sub->add_option(
+         "--trainers", flags->trainers,
+         "Several trainers, each with its share of the ranks, its seed (seed + 0, 1, ...) and its run folder "
+         "OUT/trainer-0, ...; they exchange generators and keep the better ones (keys tournament.*)")
+      ->check(CLI::Range(1, 1 << 20));
   sub->add_flag("--resume", flags->resume,
                 "Go on from the newest whole checkpoint in --out, or start if there is none");
   sub->add_flag("--force", flags->force,

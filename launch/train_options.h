@@ -52,7 +52,7 @@ struct TrainOptions {
   std::string checkpoint_best_is = "lowest";
   bool checkpoint_async = true;
   std::string checkpoint_on_error = "warn";
-  int64_t tournament_every = 100;
+  int64_t tournament_every = 1000;
   std::string tournament_metric = "critic";
   int64_t tournament_samples = 1024;
 };

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A tournament of two trainers against the same two trained alone: gan-ns on ring8, equal steps a trainer, several pairs of seeds.
-#        tests/bench/tournament.sh OUT [SEEDS="1 3 5 7 9"] [METRIC=critic] [EVERY=100]
+#        tests/bench/tournament.sh OUT [SEEDS="1 3 5 7 9"] [METRIC=critic] [EVERY=1000]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-out=${1:?usage: tests/bench/tournament.sh OUT [SEEDS] [METRIC] [EVERY]} seeds=${2:-1 3 5 7 9} metric=${3:-critic} every=${4:-100}
+out=${1:?usage: tests/bench/tournament.sh OUT [SEEDS] [METRIC] [EVERY]} seeds=${2:-1 3 5 7 9} metric=${3:-critic} every=${4:-1000}
 saddle=${SADDLE_BUILD:-.build}/saddle
 export OMP_NUM_THREADS=1
 mkdir -p "$out"
