@@ -99,19 +99,21 @@ void publish(const fs::path& temporary, const fs::path& target, json manifest) {
 // Parsed and compared with its own checksum.
 json read_manifest(const fs::path& folder) try {
   json manifest = json::parse(read_file((folder / "manifest.json").string()));
+  // Its own checksum first: a flipped bit must not pass for a newer format.
+  if (manifest.contains("xxh3_128")) {
+    json rest = manifest;
+    rest.erase("xxh3_128");
+    require(manifest["xxh3_128"] == hash_text(rest.dump()), Exit::data,
+            "'{}' is damaged: its checksum differs", (folder / "manifest.json").string());
+  }
   const int format = manifest.at("format").get<int>();
   if (format > kFormat)
     throw TooNew(Exit::data,
                  fmt::format("'{}' has checkpoint format {}, this saddle reads up to {}: use a newer "
                              "saddle, or go on from older checkpoints in another folder",
                              folder.string(), format, kFormat));
-  if (format > 1) {
-    const json checksum = manifest.at("xxh3_128");
-    json rest = manifest;
-    rest.erase("xxh3_128");
-    require(checksum == hash_text(rest.dump()), Exit::data, "'{}' is damaged: its checksum differs",
-            (folder / "manifest.json").string());
-  }
+  require(format == 1 || manifest.contains("xxh3_128"), Exit::data,
+          "'{}' is damaged: its checksum is missing", (folder / "manifest.json").string());
   return manifest;
 } catch (const json::exception& e) {
   fail(Exit::data, "'{}' has a broken manifest: {}", folder.string(), e.what());
@@ -149,9 +151,11 @@ Checkpoint read_checkpoint(const fs::path& folder) try {
   fail(Exit::data, "'{}' has a broken manifest: {}", folder.string(), e.what());
 }
 
-// The checkpoints that the retention does not keep.
-std::vector<fs::path> superfluous(const std::string& folder, const Retention& retention) {
-  const std::vector<Published> found = published_checkpoints(folder);
+// The checkpoints that the retention does not keep, now that `newest` is saved. Later ones are of a past that
+// was not gone on with, damaged most likely: they count for nothing, and go when their step is saved again.
+std::vector<fs::path> superfluous(const std::string& folder, const Retention& retention, int64_t newest) {
+  std::vector<Published> found = published_checkpoints(folder);
+  std::erase_if(found, [&](const Published& p) { return p.step > newest; });
   std::optional<double> lowest;
   int64_t best = -1;
   for (const Published& p : found) {
@@ -244,7 +248,8 @@ std::optional<std::string> Checkpointer::finish() {
     if (!failure_.empty())
       remove_later(temporary_);
     else
-      for (const fs::path& path : superfluous(folder_, retention_)) remove_later(path.string());
+      for (const fs::path& path : superfluous(folder_, retention_, manifest_.at("step").get<int64_t>()))
+        remove_later(path.string());
   }
   blocked_ += since(start);
   seconds_ = since(start_);

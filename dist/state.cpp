@@ -2,6 +2,8 @@
 
 #include <xxhash.h>
 
+#include <cmath>
+
 #include "dist/error.h"
 
 namespace saddle {
@@ -13,7 +15,12 @@ struct Collector final : StateVisitor {
     add(state.tensors, name, value.detach());
   }
   void number(const std::string& name, int64_t& value) override { add(state.numbers, name, value); }
-  void number(const std::string& name, double& value) override { add(state.numbers, name, value); }
+  void number(const std::string& name, double& value) override {
+    if (std::isfinite(value))
+      add(state.numbers, name, value);
+    else
+      add(state.numbers, name, fmt::format("{}", value));  // JSON has no such numbers
+  }
 
   template <class Map, class Value>
   static void add(Map& map, const std::string& name, const Value& value) {
@@ -28,19 +35,32 @@ struct Restorer final : StateVisitor {
 
   void tensor(const std::string& name, torch::Tensor& value) override {
     const torch::Tensor& saved = find(state.tensors, name);
-    require(saved.sizes() == value.sizes() && saved.scalar_type() == value.scalar_type(), Exit::data,
-            "checkpoint holds '{}' as {} {}, this run needs {} {}: resume with the options the run was "
-            "started with",
-            name, c10::str(saved.sizes()), c10::toString(saved.scalar_type()), c10::str(value.sizes()),
-            c10::toString(value.scalar_type()));
+    require_alike(name, saved, value, saved.sizes() == value.sizes());
     at::NoGradGuard no_grad;
     value.copy_(saved);
+  }
+  void list(const std::string& name, torch::Tensor& value) override {
+    const torch::Tensor& saved = find(state.tensors, name);
+    require_alike(
+        name, saved, value,
+        saved.dim() > 0 && saved.dim() == value.dim() && saved.sizes().slice(1) == value.sizes().slice(1));
+    value = saved.to(value.options(), /*non_blocking=*/false, /*copy=*/true);
   }
   void number(const std::string& name, int64_t& value) override {
     value = find(state.numbers, name).get<int64_t>();
   }
   void number(const std::string& name, double& value) override {
-    value = find(state.numbers, name).get<double>();
+    const nlohmann::json& saved = find(state.numbers, name);
+    value = saved.is_string() ? std::stod(saved.get<std::string>()) : saved.get<double>();
+  }
+
+  static void require_alike(const std::string& name, const torch::Tensor& saved, const torch::Tensor& value,
+                            bool fits) {
+    require(fits && saved.scalar_type() == value.scalar_type(), Exit::data,
+            "checkpoint holds '{}' as {} {}, this run needs {} {}: resume with the options the run was "
+            "started with",
+            name, c10::str(saved.sizes()), c10::toString(saved.scalar_type()), c10::str(value.sizes()),
+            c10::toString(value.scalar_type()));
   }
 
   template <class Map>

@@ -20,6 +20,9 @@ class StateVisitor {
   virtual void tensor(const std::string& name, torch::Tensor& value) = 0;
   virtual void number(const std::string& name, int64_t& value) = 0;
   virtual void number(const std::string& name, double& value) = 0;
+  // A tensor whose first dimension has the length that was saved after loading: pools of samples, tables that
+  // grow. What refers to its memory is cut off by loading.
+  virtual void list(const std::string& name, torch::Tensor& value) { tensor(name, value); }
 };
 
 // A visitor that puts "prefix." before every name.
@@ -31,6 +34,7 @@ class Scope final : public StateVisitor {
   }
   void number(const std::string& name, int64_t& value) override { inner_.number(prefix_ + name, value); }
   void number(const std::string& name, double& value) override { inner_.number(prefix_ + name, value); }
+  void list(const std::string& name, torch::Tensor& value) override { inner_.list(prefix_ + name, value); }
 
  private:
   StateVisitor& inner_;

@@ -215,6 +215,30 @@ TEST_F(CheckpointTest, AFlippedByteOrAMissingFileFallsBackToTheOneBefore) {
   EXPECT_THROW(load_checkpoint(comm_, folder_), Error);
 }
 
+TEST_F(CheckpointTest, ADamagedLaterOneIsNeverKeptInsteadOfAWholeOne) {
+  save(1);
+  save(9);
+  on_rank_zero([&] { fs::resize_file(a_file(9), 20); });
+  expect_state(load_checkpoint(comm_, folder_), 1);
+  save(2, {.newest = 1});  // on from there
+  comm_.barrier();
+  expect_state(load_checkpoint(comm_, folder_), 2);
+}
+
+TEST_F(CheckpointTest, ABitOfTheFormatIsDamageAndNoNewerFormat) {
+  save(1);
+  save(2);
+  on_rank_zero([&] {
+    const std::string path = folder_ + "/step-0000000002/manifest.json";
+    std::string text = read_file(path);
+    const size_t at = text.find("\"format\": 2") + 10;
+    ASSERT_EQ(text[at], '2');
+    text[at] ^= 1;
+    std::ofstream(path) << text;
+  });
+  expect_state(load_checkpoint(comm_, folder_), 1);
+}
+
 TEST_F(CheckpointTest, LeftoversOfAKilledSaveAreNeitherLoadedNorInTheWay) {
   save(1);
   on_rank_zero([&] {
@@ -235,6 +259,8 @@ TEST_F(CheckpointTest, ANewerFormatIsRefusedByName) {
     const std::string path = folder_ + "/step-0000000001/manifest.json";
     auto manifest = nlohmann::json::parse(read_file(path));
     manifest["format"] = 3;
+    manifest.erase("xxh3_128");
+    manifest["xxh3_128"] = hash_text(manifest.dump());
     write_file(path, manifest.dump());
   });
   EXPECT_THAT(test::error_of([&] { load_checkpoint(comm_, folder_); }),

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "dist/error.h"
 
 namespace saddle {
@@ -33,6 +35,35 @@ TEST(State, WhatIsCollectedRestoresIntoViews) {
   EXPECT_TRUE(torch::equal(view, from.weights.view(-1)));
   EXPECT_EQ(to.step, 4);
   EXPECT_EQ(to.scale, 0.1);
+}
+
+TEST(State, ListsComeBackWithTheirLengthAndNumbersThatAreNoneToo) {
+  torch::Tensor pool = torch::arange(8, torch::kFloat).view({2, 4}),
+                other = torch::zeros({5, 4}, torch::kFloat);
+  double infinite = -std::numeric_limits<double>::infinity(), none = std::nan(""), a = 0, b = 0;
+  const State saved = collect([&](StateVisitor& v) {
+    Scope(v, "x").list("pool", pool);
+    v.number("infinite", infinite);
+    v.number("none", none);
+  });
+  const auto load = [&](torch::Tensor& into) {
+    restore(
+        [&](StateVisitor& v) {
+          Scope(v, "x").list("pool", into);
+          v.number("infinite", a);
+          v.number("none", b);
+        },
+        // As through a file.
+        {saved.tensors, nlohmann::json::parse(nlohmann::json(saved.numbers).dump())});
+  };
+  load(other);
+  EXPECT_TRUE(torch::equal(other, pool));
+  pool.fill_(9);
+  EXPECT_EQ(other[1][3].item<float>(), 7) << "it is a copy";
+  EXPECT_EQ(a, infinite);
+  EXPECT_TRUE(std::isnan(b));
+  torch::Tensor wider = torch::zeros({0, 5}, torch::kFloat);
+  EXPECT_THROW(load(wider), Error);
 }
 
 TEST(State, AMissingALeftOverAndAMisshapenItemAreNamed) {
