@@ -112,9 +112,22 @@ c10::intrusive_ptr<c10d::Store> meeting(const Comm& comm, const std::string& hos
       host, c10d::TCPStoreOptions{.port = static_cast<uint16_t>(std::stoi(port))});
 }
 
+// Where srun tells its tasks nothing of each other OpenMPI ends them at length, with status 1.
+void require_acquainted() {
+  const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
+  if (!tasks || std::atoi(tasks) < 2) return;
+  for (const char* name : {"PMIX_RANK", "PMI_RANK", "PMI_FD", "OMPI_COMM_WORLD_SIZE"})
+    if (std::getenv(name)) return;
+  fail(Exit::usage,
+       "Slurm started SLURM_STEP_NUM_TASKS={} tasks, but MPI's world would be 1 rank, for srun gave no PMIx: "
+       "srun --mpi=pmix (`srun --mpi=list` tells what there is), or mpirun inside the job",
+       tasks);
+}
+
 }  // namespace
 
 World::World(int& argc, char**& argv) {
+  require_acquainted();
   // Else OpenMPI spins where it waits, and with other work on the cores a 1 KiB sum of two ranks takes 8 ms
   // instead of 8 us. On idle cores it makes no difference.
   setenv("OMPI_MCA_mpi_yield_when_idle", "1", /*overwrite=*/0);

@@ -1,16 +1,20 @@
 // The subcommands, one file each. `add_*` describes the flags to CLI11 and, when its subcommand is chosen,
-// sets `chosen` to the work to do. The work runs after MPI has started, on every rank; it throws Error or
-// returns a status.
+// sets `chosen` to the work to do, which throws Error or returns a status.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
+#include <variant>
+#include <vector>
 
 #include "dist/comm.h"
 
 namespace saddle {
 
-using Command = std::function<int(World&)>;
+using OnRanks = std::function<int(World&)>;  // runs after MPI has started, on every rank
+using Plain = std::function<int()>;          // runs without MPI, in one process
+using Command = std::variant<std::monostate, OnRanks, Plain>;
 
 void add_pack(CLI::App& app, Command& chosen);
 void add_unpack(CLI::App& app, Command& chosen);
@@ -24,5 +28,10 @@ void add_flight(CLI::App& app, Command& chosen);
 void add_export(CLI::App& app, Command& chosen);
 void add_import(CLI::App& app, Command& chosen);
 void add_list(CLI::App& app, Command& chosen);
+void add_launch(CLI::App& app, Command& chosen);
+
+// Exit::usage if `saddle train` with these arguments would refuse them or lacks one: what can be told without
+// ranks and without reading the data.
+void validate_train(const std::vector<std::string>& arguments);
 
 }  // namespace saddle

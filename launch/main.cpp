@@ -30,7 +30,7 @@ int report(World& world, Exit kind, bool everywhere, const std::string& message)
   world.fail(static_cast<int>(kind), message);
 }
 
-int run(World& world, const std::string& name, const Command& command) {
+int run(World& world, const std::string& name, const OnRanks& command) {
   try {
     // First of all: other programs and commands would come to other collectives. The doctor reports on
     // programs itself.
@@ -59,7 +59,7 @@ int main(int argc, char** argv) {
   app.add_flag("--version", version, "Print the versions of saddle, LibTorch, CUDA, NCCL, MPI and HDF5");
   app.require_subcommand(0, 1);
   for (const auto add : {add_pack, add_unpack, add_train, add_sample, add_evaluate, add_export, add_import,
-                         add_check, add_bench, add_doctor, add_flight, add_list})
+                         add_check, add_bench, add_doctor, add_flight, add_list, add_launch})
     add(app, chosen);
   try {
     app.parse(argc, argv);
@@ -71,14 +71,15 @@ int main(int argc, char** argv) {
     if (speaks()) std::cout << version_text();
     return 0;
   }
-  if (!chosen) {
+  if (std::holds_alternative<std::monostate>(chosen)) {
     if (speaks()) std::cout << app.help();
     return static_cast<int>(Exit::usage);
   }
   try {
+    if (const auto* plain = std::get_if<Plain>(&chosen)) return (*plain)();
     World world(argc, argv);
-    return run(world, app.get_subcommands().front()->get_name(), chosen);
-  } catch (const Error& e) {  // of the world's own making, on all ranks
+    return run(world, app.get_subcommands().front()->get_name(), std::get<OnRanks>(chosen));
+  } catch (const Error& e) {  // of a plain command, or of the world's own making on all ranks
     if (speaks()) std::cerr << "saddle: " << e.what() << std::endl;
     return static_cast<int>(e.kind);
   }

@@ -12,6 +12,7 @@
 #include "dist/log.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
+#include "launch/doctor/host.h"
 #include "launch/init_from.h"
 #include "launch/open_data.h"
 #include "launch/session.h"
@@ -45,6 +46,36 @@ void resolve(Run& run, const TrainFlags& flags) {
     run.resolve(read_file(saved), saved, sets);
   else
     run.resolve(find_recipe(flags.recipe), fmt::format("recipe '{}'", flags.recipe), sets);
+}
+
+// What the flags of one process say, before anything is opened.
+struct Plan {
+  std::optional<double> max_time;
+  TraceSteps trace;
+};
+
+Plan plan(Run& run, const TrainFlags& flags) {
+  resolve(run, flags);
+  Plan made;
+  if (!flags.max_time.empty()) made.max_time = parse_duration(flags.max_time, "--max-time");
+  if (!flags.trace.empty()) made.trace = parse_trace(flags.trace);
+  return made;
+}
+
+void require_data_and_out(const Run& run, const TrainFlags& flags) {
+  require(!run.options.data.empty(), Exit::usage, "no data: pass --data DIR, a folder made by `saddle pack`");
+  require(!flags.out.empty(), Exit::usage, "no run folder: pass --out RUN");
+  require(flags.trainers == 1 || run.options.checkpoint_keep > 1, Exit::usage,
+          "checkpoint.keep=1 is too few for several trainers: a kill may leave one of them a checkpoint "
+          "behind the others; keep 2 or more");
+}
+
+// Ranks that did not find each other would each train alone, and fight for the run.
+void require_whole_world(const Comm& host) {
+  const doctor::Verdict verdict = doctor::judge_world(host);
+  host.together([&] {
+    require(verdict.status != doctor::Status::failure, Exit::usage, "{}: {}", verdict.found, verdict.advice);
+  });
 }
 
 // What only some ranks were started with would end in a hang or in replicas that differ.
@@ -87,25 +118,14 @@ int train(World& world, const TrainFlags& flags) {
   const Comm host = world.comm("cpu");
   Run run;
   std::vector<Feed> feeds;
-  TraceSteps trace;
-  std::optional<double> max_time;
-  host.together([&] {
-    resolve(run, flags);
-    if (!flags.max_time.empty()) max_time = parse_duration(flags.max_time, "--max-time");
-    if (!flags.trace.empty()) trace = parse_trace(flags.trace);
-  });
+  Plan planned;
+  require_whole_world(host);
+  host.together([&] { planned = plan(run, flags); });
   if (flags.dry_run) {
     if (host.rank() == 0) std::cout << (flags.out.empty() ? run.table.help() : run.table.toml());
     return 0;
   }
-  host.together([&] {
-    require(!run.options.data.empty(), Exit::usage,
-            "no data: pass --data DIR, a folder made by `saddle pack`");
-    require(!flags.out.empty(), Exit::usage, "no run folder: pass --out RUN");
-    require(flags.trainers == 1 || run.options.checkpoint_keep > 1, Exit::usage,
-            "checkpoint.keep=1 is too few for several trainers: a kill may leave one of them a checkpoint "
-            "behind the others; keep 2 or more");
-  });
+  host.together([&] { require_data_and_out(run, flags); });
   require_same_start(host, run, flags);
   const auto seed = static_cast<uint64_t>(run.options.seed);
   const Comm device = run.options.device == "cpu" ? host : world.comm(run.options.device);
@@ -168,8 +188,8 @@ int train(World& world, const TrainFlags& flags) {
     if (tournament) conclude(*tournament, teams, flags.out, trainer->steps());
     return 0;
   }
-  const Exit status = Session({run, folder, *trainer, data, facts, trace, host, lock.get(), max_time, teams,
-                               tournament.get()})
+  const Exit status = Session({run, folder, *trainer, data, facts, planned.trace, host, lock.get(),
+                               planned.max_time, teams, tournament.get()})
                           .loop();
   if (status == Exit::ok && tournament) conclude(*tournament, teams, flags.out, trainer->steps());
   if (status == Exit::ok)
@@ -177,12 +197,8 @@ int train(World& world, const TrainFlags& flags) {
   return static_cast<int>(status);
 }
 
-}  // namespace
-
-void add_train(CLI::App& app, Command& chosen) {
+std::shared_ptr<TrainFlags> describe(CLI::App* sub) {
   auto flags = std::make_shared<TrainFlags>();
-  CLI::App* sub =
-      app.add_subcommand("train", "Train a GAN; under mpirun or srun on as many ranks as those start");
   sub->add_option(
       "recipe", flags->recipe,
       "Recipe: a TOML file or a built-in name (`saddle list recipes`); may be left out with --resume");
@@ -224,7 +240,31 @@ void add_train(CLI::App& app, Command& chosen) {
       "steps=FROM:UNTIL: write what all ranks did in these steps to RUN/trace.json, a Chrome trace");
   sub->add_flag("--dry-run", flags->dry_run,
                 "Print the resolved options and stop; with --out as TOML, else explained");
+  return flags;
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Command& chosen) {
+  CLI::App* sub =
+      app.add_subcommand("train", "Train a GAN; under mpirun or srun on as many ranks as those start");
+  const auto flags = describe(sub);
   sub->callback([flags, &chosen] { chosen = [flags](World& world) { return train(world, *flags); }; });
+}
+
+void validate_train(const std::vector<std::string>& arguments) {
+  CLI::App app("train");
+  const auto flags = describe(&app);
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::ParseError& e) {
+    fail(Exit::usage, "`saddle train` would refuse these flags: {}", e.what());
+  }
+  Run run;
+  plan(run, *flags);
+  require_data_and_out(run, *flags);
+  require(has_data(run.options.data), Exit::usage,
+          "--data: there is no data set in '{}': make one with `saddle pack`", run.options.data);
 }
 
 }  // namespace saddle

@@ -54,7 +54,7 @@ SchedulerParameters=sched_interval=2,bf_interval=2,sched_min_interval=200000
 JobRequeue=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-PreemptParameters=send_user_signal
+SlurmctldParameters=preempt_send_user_signal
 NodeName=$host NodeAddr=127.0.0.1 Port=$(free_port) CPUs=4 RealMemory=1024 State=UNKNOWN
 PartitionName=low Nodes=$host Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=10 MaxTime=UNLIMITED DefaultTime=60 State=UP
 PartitionName=high Nodes=$host PriorityTier=9 PreemptMode=OFF MaxTime=UNLIMITED DefaultTime=60 State=UP
@@ -80,14 +80,14 @@ start() {
   (umask 077; head -c 1024 /dev/urandom >"$dir/munge.key")
   # --force: a folder under /tmp is writable for others.
   munged --force --socket="$dir/munge.socket" --key-file="$dir/munge.key" --pid-file="$dir/munged.pid" \
-    --log-file="$dir/munged.log" --seed-file="$dir/munge.seed" 2>"$dir/munged.err" || cannot "munged: $(cat "$dir/munged.err")"
-  slurmctld -c >"$dir/slurmctld.err" 2>&1 || cannot "slurmctld: $(tail -n 3 "$dir/slurmctld.err")"
+    --log-file="$dir/munged.log" --seed-file="$dir/munge.seed" 2>"$dir/munged.err" || fail "munged: $(cat "$dir/munged.err")"
+  slurmctld -c >"$dir/slurmctld.err" 2>&1 || fail "slurmctld: $(tail -n 3 "$dir/slurmctld.err")"
   node
 }
 
 node() {
   running slurmd && fail "the node's slurmd is running"
-  slurmd >"$dir/slurmd.err" 2>&1 || cannot "slurmd: $(tail -n 3 "$dir/slurmd.err")"
+  slurmd >"$dir/slurmd.err" 2>&1 || fail "slurmd: $(tail -n 3 "$dir/slurmd.err")"
   await idle
 }
 

@@ -2,6 +2,8 @@
 // memory, memory. `check_` asks all ranks (collective); the judgements are pure.
 #pragma once
 
+#include <optional>
+
 #include "launch/doctor/report.h"
 
 namespace saddle::doctor {
@@ -21,12 +23,22 @@ Lines check_memory(const Comm& comm, int64_t& available);
 // header.
 bool same_nccl(const std::string& versions);
 
-// What launchers say of the size of the world: "SLURM_NTASKS", 4.
+// What a launcher says in the environment: "SLURM_STEP_NUM_TASKS", 4.
 struct Claim {
   std::string variable;
-  int64_t ranks;
+  int64_t value;
 };
-Verdict judge_world(const std::vector<std::string>& hosts, const std::vector<Claim>& claims);
+struct Claims {
+  std::vector<Claim> ranks;         // of the world, by whoever started this process
+  std::optional<Claim> local_rank;  // likewise
+  std::optional<Claim> job;         // tasks of the Slurm job around it, not all of which need be one world
+};
+// mpirun inside a Slurm job leaves srun's variables in its ranks' environment: those count only without its
+// own.
+Claims claims(const std::function<const char*(const char*)>& variable);
+// What MPI says, host by rank, against that.
+Verdict judge_world(const std::vector<std::string>& hosts, int64_t local_rank, const Claims& claims);
+Verdict judge_world(const Comm& comm);  // collective; this rank's verdict
 
 // The cores of one rank.
 struct Binding {

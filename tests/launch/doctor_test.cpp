@@ -310,10 +310,37 @@ TEST(Clocks, MoreThanASecondApartIsWrongEitherWay) {
 }
 
 TEST(WorldSize, WhatTheLauncherSaysMustBeWhatThereIs) {
-  EXPECT_EQ(judge_world({"a", "a"}, {{"OMPI_COMM_WORLD_SIZE", 2}, {"SLURM_NTASKS", 2}}).status, Status::ok);
-  EXPECT_EQ(judge_world({"a"}, {{"OMPI_COMM_WORLD_SIZE", 4}}).status, Status::failure);
-  EXPECT_EQ(judge_world({"a", "a"}, {{"SLURM_STEP_NUM_TASKS", 4}}).status, Status::failure);
-  EXPECT_EQ(judge_world({"a", "a"}, {{"SLURM_NTASKS", 4}}).status, Status::warning);  // fewer than allocated
+  using Environment = std::map<std::string, const char*>;
+  const auto judge = [](std::vector<std::string> hosts, const Environment& environment, int64_t local = 0) {
+    return judge_world(hosts, local, claims([&](const char* name) {
+                         const auto found = environment.find(name);
+                         return found == environment.end() ? nullptr : found->second;
+                       }));
+  };
+  EXPECT_EQ(judge({"a"}, {}).status, Status::ok);
+  EXPECT_EQ(judge({"a", "a"}, {{"OMPI_COMM_WORLD_SIZE", "2"}, {"SLURM_NTASKS", "2"}}).status, Status::ok);
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}) {
+    const Verdict v = judge({"a"}, {{name, "4"}, {"SLURM_NTASKS", "4"}});
+    EXPECT_EQ(v.status, Status::failure);
+    EXPECT_THAT(v.found, HasSubstr(std::string("MPI has 1 rank (a: 1), but ") + name + "=4"));
+  }
+  // mpirun in a job of more tasks, plain in its batch shell, and on the second host of a job, where mpirun's
+  // daemons are srun's tasks.
+  EXPECT_EQ(judge({"a", "a"}, {{"OMPI_COMM_WORLD_SIZE", "2"}, {"SLURM_NTASKS", "4"}}).status,
+            Status::warning);
+  EXPECT_EQ(judge({"a"}, {{"SLURM_NTASKS", "4"}, {"SLURM_LOCALID", "0"}}).status, Status::warning);
+  EXPECT_EQ(judge({"a", "a", "b", "b"},
+                  {{"OMPI_COMM_WORLD_SIZE", "4"},
+                   {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
+                   {"SLURM_STEP_NUM_TASKS", "2"},
+                   {"SLURM_LOCALID", "0"},
+                   {"SLURM_NTASKS", "4"}},
+                  1)
+                .status,
+            Status::ok);
+  const Verdict moved = judge({"a", "a"}, {{"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_LOCALID", "0"}}, 1);
+  EXPECT_EQ(moved.status, Status::failure);
+  EXPECT_THAT(moved.found, HasSubstr("number 1 of its host, but SLURM_LOCALID=0"));
 }
 
 TEST(Cores, SharingIdlingAndQuotasAreSeen) {

@@ -31,7 +31,9 @@ TEST(Matching, PairsTrainersAtRandomByRoundAndLeavesOneOfAnOddNumberOut) {
       EXPECT_EQ(out, trainers % 2);
     }
     EXPECT_EQ(seen.size() == 1, trainers < 3);
-    if (trainers % 2 == 1) EXPECT_GT(*std::min_element(rounds_out.begin(), rounds_out.end()), 0);
+    if (trainers % 2 == 1) {
+      EXPECT_GT(*std::min_element(rounds_out.begin(), rounds_out.end()), 0);
+    }
   }
   std::vector<std::vector<int>> a, b;
   for (int64_t round = 0; round < 10; ++round) {
@@ -73,7 +75,9 @@ TEST(Exchange, StateTravelsBitForBitWhateverItsTypes) {
       const torch::Tensor& got = theirs.tensors.at(name);
       EXPECT_EQ(got.scalar_type(), tensor.scalar_type()) << name;
       EXPECT_EQ(got.sizes(), tensor.sizes()) << name;
-      if (root == me) EXPECT_TRUE(got.equal(tensor)) << name;
+      if (root == me) {
+        EXPECT_TRUE(got.equal(tensor)) << name;
+      }
     }
     EXPECT_TRUE(theirs.tensors.at("e").eq((int64_t{1} << 40) + root).all().item<bool>());
     EXPECT_TRUE(theirs.tensors.at("b").eq(torch::full({}, 0.1 + root, torch::kDouble)).all().item<bool>());
@@ -165,8 +169,9 @@ TEST_P(Trainers, TheLoserTakesTheGeneratorOfTheWinnerAndNothingElse) {
     EXPECT_EQ(round.partner, matching(3, 3, teams_->count)[teams_->mine]);
     const bool loses = round.partner > teams_->mine;
     EXPECT_EQ(round.takes, loses);
-    if (round.partner != teams_->mine)
+    if (round.partner != teams_->mine) {
       EXPECT_EQ(round.partners < round.own, loses) << round.own << " " << round.partners;
+    }
     const State after = state();
     int moved = 0;
     for (const std::string& name : names(after)) {
@@ -174,7 +179,9 @@ TEST_P(Trainers, TheLoserTakesTheGeneratorOfTheWinnerAndNothingElse) {
       EXPECT_TRUE(same(after, moves ? before[round.partner] : mine, name)) << entry.name << " " << name;
       moved += of_generator(name) && (teams_->count == 1 || !same(before[0], before[1], name));
     }
-    if (teams_->count > 1) EXPECT_GT(moved, 3) << entry.name;  // they differed, else this proves nothing
+    if (teams_->count > 1) {
+      EXPECT_GT(moved, 3) << entry.name;  // they differed, else this proves nothing
+    }
     trainer_->step();
     // All ranks of a trainer hold the same.
     const std::string digest_of_mine =
@@ -187,11 +194,16 @@ TEST_P(Trainers, AGeneratorThatHasDivergedLoses) {
   start("gan-ns");
   if (teams_->mine == 0) scale_generator(std::numeric_limits<double>::quiet_NaN());
   const Tournament::Round round = tournament(small()).play(1);
-  if (teams_->mine == 0) EXPECT_EQ(round.takes, round.partner != 0);
-  if (round.partner == 0 && teams_->mine != 0) EXPECT_FALSE(round.takes);
-  if (round.takes)
+  if (teams_->mine == 0) {
+    EXPECT_EQ(round.takes, round.partner != 0);
+  }
+  if (round.partner == 0 && teams_->mine != 0) {
+    EXPECT_FALSE(round.takes);
+  }
+  if (round.takes) {
     for (const auto& [name, tensor] : state().tensors)
       EXPECT_TRUE(!tensor.is_floating_point() || tensor.isfinite().all().item<bool>()) << name;
+  }
 }
 
 TEST_P(Trainers, OfEqualGeneratorsNobodyTakesTheOthers) {
