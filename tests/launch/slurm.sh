@@ -9,7 +9,7 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS
 unset "${!SLURM_@}"
 work=$(mktemp -d) slurm=$(mktemp -d)
 trap '"$loopback" stop "$slurm" || true; rm -rf "$work"' EXIT
-fail() { echo "FAILED: $*" >&2; tail -n 30 "$work"/*/slurm-*.log >&2 || true; squeue >&2 || true; exit 1; }
+fail() { echo "FAILED: $*" >&2; tail -n 6 "$work"/*/slurm-*.log >&2 || true; squeue >&2 || true; exit 1; }
 start=$(date +%s)
 say() { echo "== $(($(date +%s) - start)) s: $*"; }
 
@@ -21,9 +21,9 @@ srun --mpi=list 2>&1 | grep -q pmix || { echo "skipped: this Slurm has no PMIx p
 
 cd "$work"
 "$saddle" pack ring8 --samples 2000 --seed 1 --out ring >/dev/null 2>&1 || fail "pack"
-steps=${SADDLE_SLURM_STEPS:-25000}
+steps=${SADDLE_SLURM_STEPS:-12000}
 flags="--steps $steps --set precision=float64 --set batch=16 --set threads=1 --set g.width=8 --set d.width=8
-  --set tick.every=200 --set sample.every=0 --set checkpoint.every=2000 --set device=cpu"
+  --set tick.every=200 --set sample.every=0 --set checkpoint.every=1000 --set device=cpu"
 submit() {  # RUN OPTIONS...: starts a job of two ranks; its number is in `job`
   local run=$1; shift
   # shellcheck disable=SC2086
@@ -44,7 +44,7 @@ ends() { within 90 ended || fail "job $job does not end"; }
 exit_code() { scontrol show job "$job" | grep -o 'ExitCode=[0-9]*' | head -n 1; }
 preempt() {  # RUN: one preemption
   trains "$1"
-  sbatch --wait -Q -p high -n 4 -o /dev/null --wrap true
+  sbatch -Q -p high -n 4 -o /dev/null --wrap true
   goes_on
 }
 same() {  # RUN: ended as the unbroken one
@@ -68,7 +68,7 @@ ends
 [ "$(starts srun)" = 4 ] || fail "$(starts srun) starts"
 [ "$(grep -c 'stopped at step' srun/slurm-"$job".log)" = 3 ] || fail "not each preemption saved"
 same srun
-cat srun/slurm-"$job".log | grep -E 'start [0-9]: (on|status)|stopped|resuming' | cut -c1-110
+grep -E 'start [0-9]: (on|status)|stopped|resuming' srun/slurm-"$job".log | cut -c1-110
 
 say "mpirun inside the job, preempted, and cancelled"
 submit mpirun --launcher mpirun
@@ -118,13 +118,14 @@ salloc -Q -n 4 mpirun -n 2 --bind-to none "$saddle" train gan-ns --data ring --o
 salloc -Q -n 4 "$saddle" train gan-ns --data ring --out plain $flags --steps 3 >err 2>&1 || fail "plain in a larger job: $(cat err)"
 
 say "an array: a seed each"
-submit array --array 3,5 --sbatch=-Q
+flags=${flags/--steps $steps/--steps 20}
+submit array --array 3,5
 ends
 for seed in 3 5; do grep -q "^seed = $seed" array/seed-$seed/options.toml || fail "array task $seed"; done
 
 if [ "${SADDLE_SLURM:-}" = all ]; then
   say "a real time limit"
-  flags=${flags/--steps $steps/--steps 1000000}
+  flags=${flags/--steps 20/--steps 1000000}
   submit long --time 2m --notice 20
   trains long
   within 150 is PENDING || fail "no requeue before the time limit"
