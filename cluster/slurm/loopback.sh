@@ -59,6 +59,8 @@ NodeName=$host NodeAddr=127.0.0.1 Port=$(free_port) CPUs=4 RealMemory=1024 State
 PartitionName=low Nodes=$host Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=10 MaxTime=UNLIMITED DefaultTime=60 State=UP
 PartitionName=high Nodes=$host PriorityTier=9 PreemptMode=OFF MaxTime=UNLIMITED DefaultTime=60 State=UP
 END
+  # Else in /tmp, where a killed step leaves it and the same step of a requeued job, or of another Slurm, cannot start.
+  echo "PMIxCliTmpDirBase=$dir/pmix" >"$dir/mpi.conf"
 }
 
 # Waits up to 30 seconds for a command to succeed.
@@ -75,7 +77,7 @@ start() {
     command -v $program >/dev/null || cannot "no $program: apt-get install munge slurmctld slurmd slurm-client"
   done
   [ ! -e "$SLURM_CONF" ] || fail "'$dir' holds a Slurm: stop it first"
-  mkdir -p "$dir/state" "$dir/spool"
+  mkdir -p "$dir/state" "$dir/spool" "$dir/pmix"
   configure
   (umask 077; head -c 1024 /dev/urandom >"$dir/munge.key")
   # --force: a folder under /tmp is writable for others.
@@ -87,7 +89,7 @@ start() {
 
 node() {
   running slurmd && fail "the node's slurmd is running"
-  rm -rf "$dir"/spool/pmix.*  # what killed steps left: the same step of a requeued job could not start beside it
+  rm -rf "$dir"/spool/pmix.* "$dir"/pmix/*  # what killed steps left, as a reboot would
   slurmd >"$dir/slurmd.err" 2>&1 || fail "slurmd: $(tail -n 3 "$dir/slurmd.err")"
   await idle
 }

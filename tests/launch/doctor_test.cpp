@@ -145,7 +145,8 @@ TEST_F(Doctor, FindsARecipeThatDoesNotFitTheData) {
 }
 
 TEST_F(Doctor, FindsWorldsOfOneThatShouldBeOneOfFour) {
-  expect(shell(std::string("SLURM_NTASKS=4 ") + kDoctor), "world", "failure", "SLURM_NTASKS=4");
+  expect(shell(std::string("PMI_SIZE=4 ") + kDoctor), "world", "failure", "PMI_SIZE=4");
+  expect(shell(std::string("SLURM_NTASKS=4 ") + kDoctor), "world", "warning", "SLURM_NTASKS=4");
 }
 
 TEST_F(Doctor, FindsMoreThreadsThanCores) {

@@ -9,7 +9,9 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS
 unset "${!SLURM_@}"
 work=$(mktemp -d) slurm=$(mktemp -d)
 trap '"$loopback" stop "$slurm" || true; rm -rf "$work"' EXIT
-fail() { echo "FAILED: $*" >&2; tail -n 6 "$work"/*/slurm-*.log >&2 || true; squeue >&2 || true; exit 1; }
+fail() {
+  echo "FAILED: $*" >&2; tail -n 6 "$work"/*/slurm-*.log >&2 || true; grep "JobId=${job:-0}\b" "$slurm/slurmctld.log" | tail -n 20 >&2 || true
+  scontrol show job "${job:-0}" >&2 || true; exit 1; }
 start=$(date +%s)
 say() { echo "== $(($(date +%s) - start)) s: $*"; }
 
@@ -37,7 +39,8 @@ step() { grep -o '^{[^}]*"step":[0-9]*' "$1/log.jsonl" 2>/dev/null | tail -n 1 |
 beyond() { [ "$(step "$1")" -gt "$2" ]; }
 is() { [ "$(state)" = "$1" ]; }
 trains() { within 40 beyond "$1" "$(($(step "$1") + 400))" || fail "$1 does not train"; }
-release() { within 20 is PENDING || fail "job $job was not requeued"; scontrol update JobId="$job" StartTime=now; }
+# Slurm starts a requeued job after two minutes. In the same second it would refuse: "Job credential revoked".
+release() { within 20 is PENDING || fail "job $job was not requeued"; scontrol update JobId="$job" StartTime=now+3; }
 goes_on() { release; within 40 is RUNNING || fail "job $job does not start again"; }
 ended() { [ -z "$(state)" ]; }
 ends() { within 90 ended || fail "job $job does not end"; }
