@@ -89,7 +89,7 @@ start() {
 
 node() {
   running slurmd && fail "the node's slurmd is running"
-  rm -rf "$dir"/spool/pmix.* "$dir"/pmix/*  # what killed steps left, as a reboot would
+  rm -rf "$dir"/spool/*pmix* "$dir"/pmix/*  # what killed steps left: the same step of a requeued job could not start
   slurmd >"$dir/slurmd.err" 2>&1 || fail "slurmd: $(tail -n 3 "$dir/slurmd.err")"
   await idle
 }
