@@ -23,7 +23,7 @@ srun --mpi=list 2>&1 | grep -q pmix || { echo "skipped: this Slurm has no PMIx p
 
 cd "$work"
 "$saddle" pack ring8 --samples 2000 --seed 1 --out ring >/dev/null 2>&1 || fail "pack"
-steps=${SADDLE_SLURM_STEPS:-12000}
+steps=${SADDLE_SLURM_STEPS:-9000}
 flags="--steps $steps --set precision=float64 --set batch=16 --set threads=1 --set g.width=8 --set d.width=8
   --set tick.every=200 --set sample.every=0 --set checkpoint.every=1000 --set device=cpu"
 submit() {  # RUN OPTIONS...: starts a job of two ranks; its number is in `job`
@@ -111,17 +111,17 @@ ends
 same limit
 
 say "wrong launches"
+flags=${flags/--steps $steps/--steps 20}
 status=0; srun -n 2 --mpi=none "$saddle" train gan-ns --data ring --out wrong >err 2>&1 || status=$?
 cat err
 [ $status = 64 ] && grep -q 'SLURM_STEP_NUM_TASKS=2 .*world would be 1' err || fail "srun without PMIx: status $status"
 [ ! -e wrong ] || fail "a run was made"
 # shellcheck disable=SC2086
-salloc -Q -n 4 mpirun -n 2 --bind-to none "$saddle" train gan-ns --data ring --out fewer $flags --steps 3 >err 2>&1 || fail "mpirun in a larger job: $(cat err)"
+salloc -Q -n 4 mpirun -n 2 --bind-to none "$saddle" train gan-ns --data ring --out fewer $flags >err 2>&1 || fail "mpirun in a larger job: $(cat err)"
 # shellcheck disable=SC2086
-salloc -Q -n 4 "$saddle" train gan-ns --data ring --out plain $flags --steps 3 >err 2>&1 || fail "plain in a larger job: $(cat err)"
+salloc -Q -n 4 "$saddle" train gan-ns --data ring --out plain $flags >err 2>&1 || fail "plain in a larger job: $(cat err)"
 
 say "an array: a seed each"
-flags=${flags/--steps $steps/--steps 20}
 submit array --array 3,5
 ends
 for seed in 3 5; do grep -q "^seed = $seed" array/seed-$seed/options.toml || fail "array task $seed"; done
