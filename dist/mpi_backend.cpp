@@ -165,22 +165,23 @@ class MpiBackend::Job final : public c10d::Work {
         name_(flight::collective()),
         title_(fmt::format("{} {} (#{}) of {} {}", c10d::opTypeToString(type), name_, number, tensor.numel(),
                            c10::toString(tensor.scalar_type()))) {}
-  void run(MPI_Comm comm) {
-    std::exception_ptr error;
-    try {
-      const double begin = trace::now();
-      meet(comm, title_);
-      const double met = trace::now();
-      collective_();
-      if (trace::on()) {
-        trace::add({trace::Lane::communication, "wait for ranks", begin, met});
-        trace::add({trace::Lane::communication, name_, met, trace::now(), bytes_});
+  // What `broken` holds when a collective has failed is what all later ones fail with: other ranks do not
+  // come to them.
+  void run(MPI_Comm comm, std::exception_ptr& broken) {
+    if (!broken) try {
+        const double begin = trace::now();
+        meet(comm, title_);
+        const double met = trace::now();
+        collective_();
+        if (trace::on()) {
+          trace::add({trace::Lane::communication, "wait for ranks", begin, met});
+          trace::add({trace::Lane::communication, name_, met, trace::now(), bytes_});
+        }
+      } catch (...) {
+        broken = std::current_exception();
       }
-    } catch (...) {
-      error = std::current_exception();
-    }
     collective_ = nullptr;  // lets go of the tensors
-    finish(error);
+    finish(broken);
   }
 
  private:
@@ -216,7 +217,7 @@ MpiBackend::~MpiBackend() {
 c10::intrusive_ptr<c10d::Work> MpiBackend::start(c10d::OpType type, const at::Tensor& tensor,
                                                  std::function<void()> collective) {
   auto job = c10::make_intrusive<Job>(rank_, type, tensor, *entered_, std::move(collective));
-  worker_->give([this, job] { job->run(comm_); });
+  worker_->give([this, job] { job->run(comm_, broken_); });
   return job;
 }
 

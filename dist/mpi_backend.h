@@ -18,7 +18,7 @@ void quiet_barrier(MPI_Comm comm);
 // Collectives on contiguous cpu tensors, run in order of call by one thread on a communicator of its own.
 // Every returned Work completes when the tensor holds the result; `wait` throws what the collective threw.
 // Ranks that come to collectives of different kind, size, dtype or name (flight.h) get an error that says who
-// came to which, instead of a hang or a wrong sum.
+// came to which, instead of a hang or a wrong sum; and so do all later collectives.
 class MpiBackend final : public c10d::Backend {
  public:
   // Collective: duplicates `parent`. `entered` counts the collectives of its ranks, here and elsewhere: who
@@ -43,6 +43,7 @@ class MpiBackend final : public c10d::Backend {
 
   MPI_Comm comm_ = MPI_COMM_NULL;
   std::shared_ptr<const std::atomic<uint64_t>> entered_;
+  std::exception_ptr broken_;  // the worker's: the first failure
   std::optional<Worker> worker_{std::in_place};
 };
 

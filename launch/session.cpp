@@ -15,6 +15,13 @@ namespace {
 
 using nlohmann::json;
 
+// The ranks that stop together: all of the job. On the cpu, and with one trainer, through the backend of the
+// training itself, where a rank on another path meets the others' collectives with it and is found out.
+const Comm& agreeing(const Session::Setup& setup) {
+  const Comm& comm = setup.trainer.comm();
+  return comm.device().is_cpu() && setup.teams.count == 1 ? comm : setup.host;
+}
+
 double since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -26,7 +33,7 @@ Session::Session(Setup setup)
       options_(setup_.run.options),
       trainer_(setup_.trainer),
       watching_(trainer_, options_, setup_.trace, setup_.folder.trace()),
-      agreement_(setup_.host),
+      agreement_(agreeing(setup_)),
       deadline_(setup_.max_time),
       checkpointer_(setup_.teams.host, setup_.folder.checkpoints(),
                     {.newest = options_.checkpoint_keep,
@@ -100,7 +107,7 @@ void Session::tick(Progress& progress) {
                  {"step_ms", step_ms}};
     if (options_.on_bad == "skip") line["substituted"] = bad;
     for (const Moments& m : stats_) line[m.name] = m.mean;
-    if (!saved_.is_null()) line["checkpoint"] = std::exchange(saved_, json());
+    if (!saved_.empty()) line["checkpoints"] = std::exchange(saved_, json::array());
     setup_.folder.log(line);
     if (setup_.host.rank() == 0) progress.tick(step, rate, stats_, bad);
   }
@@ -143,7 +150,8 @@ void Session::begin_checkpoint() {
     if (setup_.lock) setup_.lock->require_held();
     score = this->score();
   });
-  checkpointer_.begin({.step = trainer_.steps(),
+  saving_ = trainer_.steps();
+  checkpointer_.begin({.step = saving_,
                        .state = collect([&](StateVisitor& v) { trainer_.visit(v); }),
                        .about = setup_.about,
                        .folder = {}},
@@ -155,9 +163,10 @@ void Session::finish_checkpoint() {
   const flight::Doing doing("checkpoint", kSetup * options_.watch_timeout);
   const std::optional<std::string> failure = of_all_trainers(checkpointer_.finish());
   save_seconds_ = std::max(save_seconds_, checkpointer_.seconds());
-  saved_ = {{"seconds", checkpointer_.seconds()},
-            {"blocked", checkpointer_.blocked()},
-            {"failed", failure.has_value()}};
+  saved_.push_back({{"step", saving_},
+                    {"seconds", checkpointer_.seconds()},
+                    {"blocked", checkpointer_.blocked()},
+                    {"failed", failure.has_value()}});
   unsaved_ = failure.has_value();
   if (!failure) return;
   setup_.host.together([&] {

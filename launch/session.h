@@ -71,7 +71,9 @@ class Session {
   Checkpointer checkpointer_;
   bool unsaved_ = false;                        // the last checkpoint has failed
   double step_seconds_ = 0, save_seconds_ = 0;  // the longest so far
-  nlohmann::json saved_;        // for the log's next line: the checkpoint that was finished last
+  int64_t saving_ = 0;                          // step of the checkpoint that was begun last
+  nlohmann::json saved_ =
+      nlohmann::json::array();  // for the log's next line: the checkpoints finished since the last
   std::vector<Moments> stats_;  // of the last tick
   int64_t tick_step_ = trainer_.steps();
   double waited_ = 0;

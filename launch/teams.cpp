@@ -62,7 +62,8 @@ std::optional<Checkpoint> load_common_checkpoint(const Teams& teams, const std::
     std::vector<int64_t> steps;
     for (const std::string& text : teams.across.all_gather_text(std::to_string(found ? found->step : -1)))
       steps.push_back(std::stoll(text));
-    const auto [oldest, newest] = std::minmax_element(steps.begin(), steps.end());
+    const auto ends = std::minmax_element(steps.begin(), steps.end());
+    const auto oldest = ends.first, newest = ends.second;
     if (*oldest == *newest) {
       teams.all.together([&] {
         if (found && teams.host.rank() == 0) remove_checkpoints_after(folder, found->step);

@@ -1,8 +1,10 @@
 #include "dist/comm.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "dist/error.h"
+#include "tests/data/folder.h"
 #include "tests/support/world.h"
 
 namespace saddle {
@@ -84,9 +86,9 @@ TEST(Comm, RanksThatComeToDifferentCollectivesGetAnError) {
     EXPECT_NE(std::string(e.what()).find("rank 1 to ALLREDUCE D bucket 0"), std::string::npos) << e.what();
     EXPECT_TRUE(e.everywhere);
   }
-  torch::Tensor x = torch::ones({3});
-  comm.all_reduce(x);  // and go on if they like
-  EXPECT_TRUE(x.eq(comm.size()).all().item<bool>());
+  // Whoever was ahead may have asked for more, to which nobody comes: that fails too, and does not wait.
+  EXPECT_THAT(test::error_of(comm.all_reduce_async(torch::ones({3}), "ahead")),
+              testing::HasSubstr("D bucket 0"));
 }
 
 TEST(Comm, SumsInHalfPrecision) {
@@ -183,7 +185,9 @@ TEST(CommParts, DifferentCollectivesAreAnErrorInThatPartOnly) {
     EXPECT_FALSE(e.everywhere);
   }
   EXPECT_EQ(message.find("rank 1 to ALLREDUCE G bucket 0") != std::string::npos, color == 1) << message;
-  EXPECT_EQ(sum_of_ranks(comm, part), color == 0 ? 1 : 5);
+  if (color == 0) {
+    EXPECT_EQ(sum_of_ranks(comm, part), 1);
+  }
 }
 
 }  // namespace

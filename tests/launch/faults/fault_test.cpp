@@ -303,7 +303,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{.name = "reduction_left_out",
               .kind = "skip",
               .status = 70,
-              .cause = "different collectives.*rank 2.*d bucket",
+              .cause = "different collectives.*rank 2.*agreement",
               .of_five = 2,
               .alone = false},
         Fault{.name = "reduction_left_out_before_digest",

@@ -48,7 +48,7 @@ class SeveralTrainers : public test::JobTest {
     std::vector<json> lines;
     for (const std::string& text : lines_of(read_all(run + "/log.jsonl"))) {
       json line = json::parse(text);
-      for (const char* key : {"images_per_second", "data_wait", "step_ms", "checkpoint"}) line.erase(key);
+      for (const char* key : {"images_per_second", "data_wait", "step_ms", "checkpoints"}) line.erase(key);
       lines.push_back(line);
     }
     return lines;
