@@ -22,9 +22,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 Result check(const std::string& arguments, int ranks) {
-  const std::string launcher =
-      ranks > 0 ? fmt::format("mpirun --oversubscribe --bind-to none -n {} ", ranks) : "";
-  return test::shell(launcher + "timeout 120 " SADDLE_BINARY " check " + arguments);
+  return test::shell(test::on_ranks(ranks) + "timeout 120 " SADDLE_BINARY " check " + arguments);
 }
 
 class Check : public testing::Test {

@@ -11,7 +11,7 @@
 
 #include "data/picture.h"
 #include "dist/file.h"
-#include "dist/safetensors.h"
+#include "tests/launch/checkpoint_files.h"
 #include "tests/support/shell.h"
 
 namespace saddle {
@@ -25,9 +25,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 Result saddle(const std::string& arguments, int ranks = 0) {
-  const std::string launcher =
-      ranks > 0 ? fmt::format("mpirun --oversubscribe --bind-to none -n {} ", ranks) : "";
-  return shell(launcher + "timeout 120 " SADDLE_BINARY " " + arguments);
+  return shell(test::on_ranks(ranks) + "timeout 120 " SADDLE_BINARY " " + arguments);
 }
 
 class Cli : public testing::Test {
@@ -65,11 +63,7 @@ class Cli : public testing::Test {
     return lines;
   }
   std::map<std::string, torch::Tensor> weights(const std::string& out, int64_t step) const {
-    std::map<std::string, torch::Tensor> all;
-    for (const auto& entry :
-         fs::directory_iterator(fmt::format("{}{}/checkpoints/step-{:010}", dir_, out, step)))
-      if (entry.path().extension() == ".safetensors") all.merge(read_safetensors(entry.path().string()));
-    return all;
+    return test::checkpoint_tensors(dir_ + out, step);
   }
 };
 

@@ -143,9 +143,9 @@ TEST(Crash, AfterAnyOperationOfACheckpointLeavesAWholeOne) {
   };
   const auto train = [&](const std::string& environment, int steps) {
     ok(fmt::format(
-        "{} mpirun -n 2 --oversubscribe --bind-to none {} train gan-ns --data {} --out {} --set batch=16 "
+        "{} {} {} train gan-ns --data {} --out {} --set batch=16 "
         "--set g.width=8 --set d.width=8 --set sample.every=0 --set checkpoint.keep=1 --resume --steps {}",
-        environment, SADDLE_BINARY, folder / "ring", run, steps));
+        environment, test::on_ranks(2), SADDLE_BINARY, folder / "ring", run, steps));
   };
   ok(SADDLE_BINARY " pack ring8 --samples 200 --seed 1 --out " + (folder / "ring"));
   train("", 10);

@@ -6,6 +6,7 @@
 
 #include "dist/file.h"
 #include "dist/safetensors.h"
+#include "tests/launch/checkpoint_files.h"
 #include "tests/support/shell.h"
 
 namespace saddle {
@@ -30,9 +31,8 @@ class TransferCli : public testing::Test {
   void TearDown() override { fs::remove_all(dir_); }
 
   Result saddle(const std::string& arguments, int ranks = 0) const {
-    const std::string launcher =
-        ranks > 0 ? fmt::format("mpirun --oversubscribe --bind-to none -n {} ", ranks) : "";
-    return shell("cd " + dir_ + " && " + launcher + "timeout 120 " SADDLE_BINARY " " + arguments);
+    return shell("cd " + dir_ + " && " + test::on_ranks(ranks) + "timeout 120 " SADDLE_BINARY " " +
+                 arguments);
   }
   std::string run(const std::string& arguments, int ranks = 0) const {
     const Result result = saddle(arguments, ranks);
@@ -48,13 +48,10 @@ class TransferCli : public testing::Test {
            more;
   }
   std::string checkpoint(const std::string& out, int64_t step) const {
-    return fmt::format("{}{}/checkpoints/step-{:010}/", dir_, out, step);
+    return test::checkpoint_folder(dir_ + out, step) + "/";
   }
   std::map<std::string, torch::Tensor> state(const std::string& out, int64_t step) const {
-    std::map<std::string, torch::Tensor> all;
-    for (const auto& entry : fs::directory_iterator(checkpoint(out, step)))
-      if (entry.path().extension() == ".safetensors") all.merge(read_safetensors(entry.path().string()));
-    return all;
+    return test::checkpoint_tensors(dir_ + out, step);
   }
   json origin(const std::string& out, int64_t step) const {
     return json::parse(read_file(checkpoint(out, step) + "manifest.json"))

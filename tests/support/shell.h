@@ -26,4 +26,9 @@ inline Result shell(const std::string& command) {
   return result;
 }
 
+// Before a command: so many ranks, which share the cores; 0: none of it.
+inline std::string on_ranks(int ranks) {
+  return ranks > 0 ? "mpirun --oversubscribe --bind-to none -n " + std::to_string(ranks) + " " : "";
+}
+
 }  // namespace saddle::test

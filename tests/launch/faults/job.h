@@ -161,6 +161,10 @@ class JobTest : public testing::Test {
  protected:
   static inline std::string dir_;
 
+  static std::string folder() {  // of the test that runs
+    return dir_ + testing::UnitTest::GetInstance()->current_test_info()->name();
+  }
+  static std::string run_of(const std::string& folder) { return folder + "/run"; }
   static std::string ranks(int n, const std::string& arguments, const std::string& program = SADDLE_FAULTY) {
     return fmt::format("-n {} {} train {}", n, program, arguments);
   }

@@ -23,9 +23,6 @@ class Stop : public test::JobTest {
  protected:
   static constexpr const char* kPaced = "SADDLE_FAULT_PACE=30";
 
-  static std::string folder() { return dir_ + testing::UnitTest::GetInstance()->current_test_info()->name(); }
-  static std::string run_of(const std::string& folder) { return folder + "/run"; }
-
   static void send(const Job& job, int rank, int signal) {
     const auto processes = job.processes(rank);
     ASSERT_EQ(processes.size(), 1U) << job.output();

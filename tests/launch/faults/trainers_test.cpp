@@ -26,8 +26,6 @@ constexpr int64_t kEvery = 7;  // steps a round: some come just before a checkpo
 
 class SeveralTrainers : public test::JobTest {
  protected:
-  static std::string folder() { return dir_ + testing::UnitTest::GetInstance()->current_test_info()->name(); }
-  static std::string run_of(const std::string& folder) { return folder + "/run"; }
   static std::string trainer(const std::string& folder, int t) {
     return fmt::format("{}/run/trainer-{}", folder, t);
   }

@@ -44,6 +44,12 @@ void record(const std::string& operation, const std::string& path, const std::st
   if (real_write(out, text.data(), text.size()) != static_cast<ssize_t>(text.size())) abort();
 }
 
+// What was done, if it was.
+int done(int status, const std::string& operation, const std::string& path, const std::string& other = "") {
+  if (status == 0) record(operation, path, other);
+  return status;
+}
+
 }  // namespace
 
 extern "C" {
@@ -73,46 +79,32 @@ ssize_t write(int descriptor, const void* data, size_t bytes) {
 }
 
 int fsync(int descriptor) {
-  const int status = next<int(int)>("fsync")(descriptor);
-  if (status == 0) record("fsync", path_of(descriptor));
-  return status;
+  return done(next<int(int)>("fsync")(descriptor), "fsync", path_of(descriptor));
 }
 
 int rename(const char* from, const char* to) {
-  const int status = next<int(const char*, const char*)>("rename")(from, to);
-  if (status == 0) record("rename", from, to);
-  return status;
+  return done(next<int(const char*, const char*)>("rename")(from, to), "rename", from, to);
 }
 
 int mkdir(const char* path, mode_t mode) {
-  const int status = next<int(const char*, mode_t)>("mkdir")(path, mode);
-  if (status == 0) record("mkdir", path);
-  return status;
+  return done(next<int(const char*, mode_t)>("mkdir")(path, mode), "mkdir", path);
 }
 
 int unlink(const char* path) {
-  const int status = next<int(const char*)>("unlink")(path);
-  if (status == 0) record("remove", path);
-  return status;
+  return done(next<int(const char*)>("unlink")(path), "remove", path);
 }
 
 int unlinkat(int folder, const char* path, int flags) {
   const std::string whole = path_at(folder, path);
-  const int status = next<int(int, const char*, int)>("unlinkat")(folder, path, flags);
-  if (status == 0) record("remove", whole);
-  return status;
+  return done(next<int(int, const char*, int)>("unlinkat")(folder, path, flags), "remove", whole);
 }
 
 int rmdir(const char* path) {
-  const int status = next<int(const char*)>("rmdir")(path);
-  if (status == 0) record("remove", path);
-  return status;
+  return done(next<int(const char*)>("rmdir")(path), "remove", path);
 }
 
 int remove(const char* path) {
-  const int status = next<int(const char*)>("remove")(path);
-  if (status == 0) record("remove", path);
-  return status;
+  return done(next<int(const char*)>("remove")(path), "remove", path);
 }
 
 }  // extern "C"
