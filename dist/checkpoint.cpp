@@ -16,25 +16,22 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-using Clock = std::chrono::steady_clock;
 
-constexpr int kFormat = 2;  // 1 has no score, no time and no checksum of the manifest
+constexpr const char* kBeingWritten = ".tmp";  // after a folder's name
+constexpr int kFormat = 2;                     // 1 has no score, no time and no checksum of the manifest
 
 struct TooNew : Error {
   using Error::Error;
 };
 
-double since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 std::string step_name(int64_t step) {
   return fmt::format("step-{:010}", step);
 }
 
-// Published checkpoints by step, oldest first.
-std::vector<std::pair<int64_t, fs::path>> published(const std::string& folder) {
-  std::vector<std::pair<int64_t, fs::path>> found;
+using Found = std::vector<std::pair<int64_t, fs::path>>;  // published checkpoints by step, oldest first
+
+Found published(const std::string& folder) {
+  Found found;
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(folder, none)) {
     const std::string name = entry.path().filename().string();
@@ -87,10 +84,6 @@ void publish(const fs::path& temporary, const fs::path& target, json manifest) {
   manifest["xxh3_128"] = hash_text(manifest.dump());
   write_file((temporary / "manifest.json").string(), manifest.dump(1));  // and syncs the folder
   std::error_code error;
-  if (fs::exists(target)) {  // damaged, so that its step was done again
-    fs::remove_all(target.string() + ".old");
-    fs::rename(target, target.string() + ".old");
-  }
   fs::rename(temporary, target, error);
   require(!error, Exit::io, "cannot publish checkpoint '{}': {}", target.string(), error.message());
   sync_folder(target.parent_path().string());
@@ -151,23 +144,33 @@ Checkpoint read_checkpoint(const fs::path& folder) try {
   fail(Exit::data, "'{}' has a broken manifest: {}", folder.string(), e.what());
 }
 
+// The step of the lowest score; -1 if none has one.
+int64_t best_of(const Found& found) {
+  std::optional<double> lowest;
+  int64_t best = -1;
+  for (const auto& [step, path] : found) {
+    try {
+      const json score = read_manifest(path).value("score", json());
+      if (!score.is_number() || (lowest && score.get<double>() > *lowest)) continue;
+      lowest = score.get<double>();
+      best = step;
+    } catch (const Error&) {  // damaged
+    }
+  }
+  return best;
+}
+
 // The checkpoints that the retention does not keep, now that `newest` is saved. Later ones are of a past that
 // was not gone on with, damaged most likely: they count for nothing, and go when their step is saved again.
 std::vector<fs::path> superfluous(const std::string& folder, const Retention& retention, int64_t newest) {
-  std::vector<Published> found = published_checkpoints(folder);
-  std::erase_if(found, [&](const Published& p) { return p.step > newest; });
-  std::optional<double> lowest;
-  int64_t best = -1;
-  for (const Published& p : found) {
-    const json score = p.manifest.is_object() ? p.manifest.value("score", json()) : json();
-    if (!score.is_number() || (lowest && score.get<double>() > *lowest)) continue;
-    lowest = score.get<double>();
-    best = p.step;
-  }
+  Found found = published(folder);
+  std::erase_if(found, [&](const auto& checkpoint) { return checkpoint.first > newest; });
+  const int64_t best = retention.best ? best_of(found) : -1;
   std::vector<fs::path> out;
   for (size_t i = 0; i + static_cast<size_t>(retention.newest) < found.size(); ++i) {
-    const bool milestone = retention.milestones > 0 && found[i].step % retention.milestones == 0;
-    if (!milestone && !(retention.best && found[i].step == best)) out.emplace_back(found[i].path);
+    const auto& [step, path] = found[i];
+    const bool milestone = retention.milestones > 0 && step % retention.milestones == 0;
+    if (!milestone && step != best) out.push_back(path);
   }
   return out;
 }
@@ -189,10 +192,11 @@ Checkpointer::~Checkpointer() = default;
 
 void Checkpointer::begin(const Checkpoint& checkpoint, std::optional<double> score) {
   require(!begun_, Exit::bug, "the save before is not finished");
-  start_ = Clock::now();
+  start_ = trace::now();
   begun_ = true;
   failure_.clear();
-  temporary_ = (fs::path(folder_) / step_name(checkpoint.step)).string() + ".tmp";
+  target_ = (fs::path(folder_) / step_name(checkpoint.step)).string();
+  const std::string temporary = target_ + kBeingWritten;
   manifest_ = {{"format", kFormat},
                {"step", checkpoint.step},
                {"time", utc_now()},
@@ -205,28 +209,30 @@ void Checkpointer::begin(const Checkpoint& checkpoint, std::optional<double> sco
   try {
     comm_.together([&] {
       if (comm_.rank() != 0) return;
-      fs::remove_all(temporary_);  // left by a killed save
-      fs::create_directories(temporary_);
+      fs::remove_all(temporary);  // left by a killed save
+      fs::create_directories(temporary);
     });
   } catch (const Error& e) {
     failure_ = e.what();
-    blocked_ = since(start_);
+    blocked_ = trace::now() - start_;
     return;
   }
-  written_ = false;
   auto done = std::make_shared<std::promise<std::string>>();
   share_ = done->get_future();
-  path_ = fmt::format("{}/state-{:05}-of-{:05}.safetensors", temporary_, comm_.rank(), comm_.size());
-  worker_.give([this, done, path = path_, tensors = share(comm_, checkpoint.state)] {
+  path_ = fmt::format("{}/state-{:05}-of-{:05}.safetensors", temporary, comm_.rank(), comm_.size());
+  worker_.give([done, path = path_, tensors = share(comm_, checkpoint.state)] {
     done->set_value(write_share(path, tensors));
-    written_ = true;
   });
-  blocked_ = since(start_);
+  blocked_ = trace::now() - start_;
+}
+
+bool Checkpointer::written() const {
+  return !share_.valid() || share_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 
 std::optional<std::string> Checkpointer::finish() {
   if (!begun_) return {};
-  const auto start = Clock::now();
+  const double start = trace::now();
   begun_ = false;
   try {
     if (failure_.empty()) {
@@ -238,7 +244,8 @@ std::optional<std::string> Checkpointer::finish() {
           require(!file.contains("error"), Exit::io, "rank {}: {}", r, file.value("error", ""));
           manifest_["files"].push_back(file);
         }
-        publish(temporary_, temporary_.substr(0, temporary_.size() - 4), manifest_);
+        if (fs::exists(target_)) remove_later(target_);  // damaged, so that its step was done again
+        publish(target_ + kBeingWritten, target_, manifest_);
       });
     }
   } catch (const Error& e) {
@@ -246,13 +253,13 @@ std::optional<std::string> Checkpointer::finish() {
   }
   if (comm_.rank() == 0) {
     if (!failure_.empty())
-      remove_later(temporary_);
+      remove_later(target_ + kBeingWritten);
     else
       for (const fs::path& path : superfluous(folder_, retention_, manifest_.at("step").get<int64_t>()))
         remove_later(path.string());
   }
-  blocked_ += since(start);
-  seconds_ = since(start_);
+  blocked_ += trace::now() - start;
+  seconds_ = trace::now() - start_;
   return failure_.empty() ? std::nullopt : std::optional(failure_);
 }
 
@@ -284,25 +291,6 @@ void save_checkpoint(const Comm& comm, const std::string& folder, const Checkpoi
   Checkpointer checkpointer(comm, folder, retention);
   checkpointer.begin(checkpoint);
   if (const auto failure = checkpointer.finish()) fail(Exit::io, "{}", *failure);
-}
-
-std::vector<Published> published_checkpoints(const std::string& folder) {
-  std::vector<Published> found;
-  for (const auto& [step, path] : published(folder)) {
-    Published one{.step = step, .path = path, .manifest = {}, .damage = {}};
-    try {
-      one.manifest = read_manifest(path);
-    } catch (const Error& e) {
-      one.damage = e.what();
-    }
-    found.push_back(std::move(one));
-  }
-  return found;
-}
-
-void verify_checkpoint(const Published& checkpoint) {
-  require(checkpoint.damage.empty(), Exit::data, "{}", checkpoint.damage);
-  read_checkpoint(checkpoint.path);
 }
 
 std::optional<Checkpoint> load_checkpoint(const std::string& folder, int64_t until) {

@@ -2,8 +2,6 @@
 // CHECKPOINT.md gives the format. Loading does not depend on the number of ranks that saved.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <future>
 #include <nlohmann/json.hpp>
@@ -43,7 +41,7 @@ class Checkpointer {
   // lower is better.
   void begin(const Checkpoint& checkpoint, std::optional<double> score = {});
   bool pending() const { return begun_; }
-  bool written() const { return written_; }  // this rank's share; well or badly. True if nothing is pending.
+  bool written() const;  // this rank's share; well or badly. True if nothing is pending.
   // Collective. Waits until all ranks have written, publishes `folder`/step-XXXXXXXXXX and removes what the
   // retention does not keep. On failure, of whatever rank, nothing is published or removed but what was
   // begun; the reason.
@@ -61,13 +59,11 @@ class Checkpointer {
   Comm comm_;
   std::string folder_;
   Retention retention_;
-  nlohmann::json manifest_;                 // of the pending one, but for its files
-  std::string temporary_, path_, failure_;  // folder, this rank's file, and what went wrong
-  std::future<std::string> share_;  // what the thread says of this rank's file, as it travels to rank 0
-  std::atomic<bool> written_ = true;
+  nlohmann::json manifest_;              // of the pending one, but for its files
+  std::string target_, path_, failure_;  // folder, this rank's file in it, and what went wrong
+  std::future<std::string> share_;       // what the thread says of this rank's file, as it travels to rank 0
   bool begun_ = false;
-  std::chrono::steady_clock::time_point start_;
-  double seconds_ = 0, blocked_ = 0;
+  double start_ = 0, seconds_ = 0, blocked_ = 0;
   Worker worker_;
 };
 
@@ -84,16 +80,5 @@ std::optional<Checkpoint> load_checkpoint(const Comm& comm, const std::string& f
 std::optional<Checkpoint> load_checkpoint(const std::string& folder, int64_t until = INT64_MAX);
 // On one rank. Those of later steps; Exit::io.
 void remove_checkpoints_after(const std::string& folder, int64_t step);
-
-// A published checkpoint as its manifest tells, oldest first, of any process.
-struct Published {
-  int64_t step = 0;
-  std::string path;
-  nlohmann::json manifest;  // null, and `damage` says why, if it cannot be read
-  std::string damage;
-};
-std::vector<Published> published_checkpoints(const std::string& folder);
-// Compares every byte with the manifest's checksums. Exit::data names the file.
-void verify_checkpoint(const Published& checkpoint);
 
 }  // namespace saddle

@@ -168,23 +168,26 @@ class MpiBackend::Job final : public c10d::Work {
   // What `broken` holds when a collective has failed is what all later ones fail with: other ranks do not
   // come to them.
   void run(MPI_Comm comm, std::exception_ptr& broken) {
-    if (!broken) try {
-        const double begin = trace::now();
-        meet(comm, title_);
-        const double met = trace::now();
-        collective_();
-        if (trace::on()) {
-          trace::add({trace::Lane::communication, "wait for ranks", begin, met});
-          trace::add({trace::Lane::communication, name_, met, trace::now(), bytes_});
-        }
-      } catch (...) {
-        broken = std::current_exception();
-      }
+    try {
+      if (!broken) collect(comm);
+    } catch (...) {
+      broken = std::current_exception();
+    }
     collective_ = nullptr;  // lets go of the tensors
     finish(broken);
   }
 
  private:
+  void collect(MPI_Comm comm) {
+    const double begin = trace::now();
+    meet(comm, title_);
+    const double met = trace::now();
+    collective_();
+    if (!trace::on()) return;
+    trace::add({trace::Lane::communication, "wait for ranks", begin, met});
+    trace::add({trace::Lane::communication, name_, met, trace::now(), bytes_});
+  }
+
   std::function<void()> collective_;
   int64_t bytes_;
   std::string name_;   // of the flight record

@@ -9,6 +9,7 @@
 #include "launch/doctor/network.h"
 #include "launch/doctor/storage.h"
 #include "launch/doctor/training.h"
+#include "launch/doctor/world.h"
 
 namespace saddle {
 namespace {

@@ -86,10 +86,10 @@ std::vector<Net> chosen_nets(const System& system, const std::vector<std::string
   std::vector<std::string> known;
   for (const Net& net : system.nets()) known.push_back(net.name);
   for (const std::string& name : names) {
-    const auto at = std::find(known.begin(), known.end(), name);
-    require(at != known.end(), Exit::usage, "--net {}: this system has the nets {}", name,
+    const std::optional<Net> net = system.find(name);
+    require(net.has_value(), Exit::usage, "--net {}: this system has the nets {}", name,
             fmt::join(known, ", "));
-    nets.push_back(system.nets()[at - known.begin()]);
+    nets.push_back(*net);
   }
   return nets;
 }

@@ -1,6 +1,5 @@
 #include "launch/run_lock.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <chrono>

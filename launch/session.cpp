@@ -22,10 +22,6 @@ const Comm& agreeing(const Session::Setup& setup) {
   return comm.device().is_cpu() && setup.teams.count == 1 ? comm : setup.host;
 }
 
-double since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 }  // namespace
 
 Session::Session(Setup setup)
@@ -43,7 +39,7 @@ Session::Session(Setup setup)
 Exit Session::loop() {
   Progress progress(trainer_.steps(), options_.steps);
   Agreement::Flags agreed;
-  tick_start_ = Clock::now();
+  tick_start_ = trace::now();
   while (trainer_.steps() < options_.steps && !agreed.stop()) {
     agreement_.ask({.signalled = StopSignals::received() != 0,
                     .late = deadline_.late(step_seconds_, save_seconds_),
@@ -75,11 +71,11 @@ Exit Session::loop() {
 }
 
 void Session::step() {
-  const auto start = Clock::now();
+  const double start = trace::now();
   watching_.before_step();
   trainer_.step();
   watching_.after_step();
-  step_seconds_ = std::max(step_seconds_, since(start));
+  step_seconds_ = std::max(step_seconds_, trace::now() - start);
 }
 
 void Session::round() {
@@ -93,7 +89,7 @@ void Session::round() {
 void Session::tick(Progress& progress) {
   const flight::Doing doing("tick");
   const int64_t step = trainer_.steps(), steps = step - tick_step_;
-  const double seconds = since(tick_start_);
+  const double seconds = trace::now() - tick_start_;
   const double rate = static_cast<double>(steps * options_.batch) / seconds;
   stats_ = trainer_.stats().tick(trainer_.comm());
   const json step_ms = watching_.tick();
@@ -119,7 +115,7 @@ void Session::tick(Progress& progress) {
   waited_ = waited;
   substituted_ = trainer_.loader().substituted();
   tick_step_ = step;
-  tick_start_ = Clock::now();
+  tick_start_ = trace::now();
 }
 
 // Samples of all ranks since the last tick that stood in for damaged ones. Collective if there may be any.

@@ -2,13 +2,13 @@
 // pictures, checkpoints, and ends where a signal or the clock asks it to.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "dist/checkpoint.h"
 #include "dist/error.h"
+#include "dist/trace.h"
 #include "launch/progress.h"
 #include "launch/run_folder.h"
 #include "launch/run_lock.h"
@@ -42,7 +42,6 @@ class Session {
   Exit loop();
 
  private:
-  using Clock = std::chrono::steady_clock;
   void step();
   void round();
   void tick(Progress& progress);
@@ -57,9 +56,9 @@ class Session {
   // What takes time, and is no part of the steps' rate.
   template <class Work>
   void outside_tick(Work work) {
-    const auto start = Clock::now();
+    const double start = trace::now();
     work();
-    tick_start_ += Clock::now() - start;
+    tick_start_ += trace::now() - start;
   }
 
   Setup setup_;
@@ -78,7 +77,7 @@ class Session {
   int64_t tick_step_ = trainer_.steps();
   double waited_ = 0;
   int64_t substituted_ = 0;
-  Clock::time_point tick_start_;
+  double tick_start_ = 0;
 };
 
 }  // namespace saddle

@@ -11,6 +11,7 @@
 
 #include "dist/error.h"
 #include "dist/process.h"
+#include "dist/trace.h"
 
 namespace saddle {
 namespace {
@@ -81,8 +82,12 @@ Agreement::Flags Agreement::agree() {
   return {.signalled = sums[0] > 0, .late = sums[1] > 0, .written = sums[2] == host_.size()};
 }
 
+Deadline::Deadline(std::optional<double> seconds) {
+  if (seconds) end_ = trace::now() + *seconds - process_age();
+}
+
 bool Deadline::late(double step, double checkpoint) const {
-  return seconds_ && process_age() + step + kSpare * checkpoint > *seconds_;
+  return end_ && trace::now() + step + kSpare * checkpoint > *end_;
 }
 
 }  // namespace saddle

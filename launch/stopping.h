@@ -2,7 +2,6 @@
 // on the step after which they stop.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <string>
 
@@ -51,12 +50,12 @@ class Agreement {
 // The clock of --max-time, which started with the process.
 class Deadline {
  public:
-  explicit Deadline(std::optional<double> seconds) : seconds_(seconds) {}
+  explicit Deadline(std::optional<double> seconds);
   // Whether another step of `step` seconds would leave less time than a checkpoint that took `checkpoint`.
   bool late(double step, double checkpoint) const;
 
  private:
-  std::optional<double> seconds_;
+  std::optional<double> end_;  // of trace::now()
 };
 
 }  // namespace saddle

@@ -12,7 +12,7 @@
 #include "dist/log.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
-#include "launch/doctor/host.h"
+#include "launch/doctor/world.h"
 #include "launch/init_from.h"
 #include "launch/open_data.h"
 #include "launch/session.h"

@@ -1,15 +1,12 @@
-// What the ranks run on: the program and its libraries, the world they form, cores, devices, limits, shared
-// memory, memory. `check_` asks all ranks (collective); the judgements are pure.
+// What the ranks run on: the program and its libraries, cores, devices, limits, shared memory, memory.
+// `check_` asks all ranks (collective); the judgements are pure.
 #pragma once
-
-#include <optional>
 
 #include "launch/doctor/report.h"
 
 namespace saddle::doctor {
 
 Lines check_program(const Comm& comm);
-Lines check_world(const Comm& comm);
 // `threads` a rank, 0 for its share of the cores; `device` as in the options.
 Lines check_cores(const Comm& comm, int64_t threads);
 Lines check_devices(const Comm& comm, const std::string& device);
@@ -22,23 +19,6 @@ Lines check_memory(const Comm& comm, int64_t& available);
 // "CUDA 13.0, NCCL 2.28.9 (built with 2.28.9)": false if the loaded NCCL is of another major version than the
 // header.
 bool same_nccl(const std::string& versions);
-
-// What a launcher says in the environment: "SLURM_STEP_NUM_TASKS", 4.
-struct Claim {
-  std::string variable;
-  int64_t value;
-};
-struct Claims {
-  std::vector<Claim> ranks;         // of the world, by whoever started this process
-  std::optional<Claim> local_rank;  // likewise
-  std::optional<Claim> job;         // tasks of the Slurm job around it, not all of which need be one world
-};
-// mpirun inside a Slurm job leaves srun's variables in its ranks' environment: those count only without its
-// own.
-Claims claims(const std::function<const char*(const char*)>& variable);
-// What MPI says, host by rank, against that.
-Verdict judge_world(const std::vector<std::string>& hosts, int64_t local_rank, const Claims& claims);
-Verdict judge_world(const Comm& comm);  // collective; this rank's verdict
 
 // The cores of one rank.
 struct Binding {

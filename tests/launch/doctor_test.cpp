@@ -4,6 +4,7 @@
 #include "launch/doctor/network.h"
 #include "launch/doctor/storage.h"
 #include "launch/doctor/training.h"
+#include "launch/doctor/world.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
