@@ -150,9 +150,6 @@ int train(World& world, const TrainFlags& flags) {
     lock = std::make_unique<RunLock>(folder.lock());
   });
   json facts = about(run, schema_of(feeds), data->fingerprint());
-  // They mean nothing to one trainer, and older runs have none.
-  for (const char* key : {"tournament.every", "tournament.metric", "tournament.samples"})
-    if (teams.count == 1) facts["options"].erase(key);
   std::optional<Checkpoint> checkpoint;
   if (flags.resume) checkpoint = load_common_checkpoint(teams, folder.checkpoints());
   host.together([&] {

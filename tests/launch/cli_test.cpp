@@ -375,6 +375,12 @@ TEST_F(Cli, OnAFullDiskTrainingGoesOnAndTheStatusTells) {
   umount2((dir_ + "run/checkpoints").c_str(), MNT_DETACH);
 }
 
+TEST_F(Cli, TheSameCommandResumesWhateverItSets) {
+  const std::string sets = " --set tournament.every=7 --set checkpoint.milestones=2 --set clip=3";
+  expect_ok(saddle(train("run", "--steps 5" + sets)));
+  expect_ok(saddle(train("run", "--steps 10 --resume" + sets)));
+}
+
 TEST_F(Cli, EvaluationDoesNotDependOnTheNumberOfRanks) {
   expect_ok(
       saddle("train gan-ns --data " + dir_ + "ring --out " + dir_ + "run --steps 5 --set sample.every=0"));
