@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <set>
 
-#include "dist/error.h"
 #include "dist/file.h"
 #include "dist/safetensors.h"
 #include "launch/export.h"
@@ -15,12 +14,14 @@
 #include "launch/preview.h"
 #include "launch/torchscript.h"
 #include "launch/trainer.h"
+#include "tests/data/folder.h"
 #include "tests/support/images.h"
 
 namespace saddle {
 namespace {
 
 using nlohmann::json;
+using test::error_of;
 using testing::HasSubstr;
 using Tensors = std::map<std::string, torch::Tensor>;
 
@@ -123,14 +124,6 @@ class Transfer : public testing::Test {
       for (const Named& list : {net.parameters(raw), net.buffers(raw)})
         for (const auto& [name, tensor] : list) all[name] = tensor.clone();
     return all;
-  }
-  static std::string error_of(const std::function<void()>& work) {
-    try {
-      work();
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "no error";
   }
 };
 
