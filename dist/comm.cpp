@@ -13,6 +13,7 @@
 #include "dist/cuda/load.h"
 #include "dist/error.h"
 #include "dist/flight.h"
+#include "dist/launcher.h"
 #include "dist/log.h"
 #include "dist/mpi_backend.h"
 #include "dist/process.h"
@@ -114,14 +115,13 @@ c10::intrusive_ptr<c10d::Store> meeting(const Comm& comm, const std::string& hos
 
 // Where srun tells its tasks nothing of each other OpenMPI ends them at length, with status 1.
 void require_acquainted() {
-  const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
-  if (!tasks || std::atoi(tasks) < 2) return;
-  for (const char* name : {"PMIX_RANK", "PMI_RANK", "PMI_FD", "OMPI_COMM_WORLD_SIZE"})
-    if (std::getenv(name)) return;
-  fail(Exit::usage,
-       "Slurm started SLURM_STEP_NUM_TASKS={} tasks, but MPI's world would be 1 rank, for srun gave no PMIx: "
-       "srun --mpi=pmix (`srun --mpi=list` tells what there is), or mpirun inside the job",
-       tasks);
+  const Launcher by = launcher();
+  if (by.introduces) return;
+  for (const auto& [variable, ranks] : by.ranks)
+    require(ranks < 2, Exit::usage,
+            "Slurm started {}={} tasks, but MPI's world would be 1 rank, for srun gave no PMIx: "
+            "srun --mpi=pmix (`srun --mpi=list` tells what there is), or mpirun inside the job",
+            variable, ranks);
 }
 
 }  // namespace

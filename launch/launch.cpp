@@ -10,6 +10,7 @@
 
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/launcher.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
 #include "launch/slurm.h"
@@ -52,11 +53,10 @@ void validate(const Training& t) {
 
 // Each of mpirun's processes would start a job of its own.
 void require_single() {
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"})
-    if (const char* size = std::getenv(name))
-      require(std::atoll(size) <= 1, Exit::usage,
-              "saddle launch starts the ranks itself, but {}={}: call it plainly, not under mpirun or srun",
-              name, size);
+  for (const auto& [variable, ranks] : launcher().ranks)
+    require(ranks <= 1, Exit::usage,
+            "saddle launch starts the ranks itself, but {}={}: call it plainly, not under mpirun or srun",
+            variable, ranks);
 }
 
 bool in_path(const std::string& program) {

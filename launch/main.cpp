@@ -1,24 +1,17 @@
 // The program: reads the command line, starts MPI, runs the chosen subcommand, and turns errors into one line
 // and an exit status.
-#include <cstdlib>
 #include <iostream>
 
 #include "dist/agree.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/flight.h"
+#include "dist/launcher.h"
 #include "launch/commands.h"
 #include "launch/versions.h"
 
 namespace saddle {
 namespace {
-
-// Before MPI has started only the launcher's environment tells who speaks for the job.
-bool speaks() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"})
-    if (const char* rank = std::getenv(name)) return std::string(rank) == "0";
-  return true;
-}
 
 int report(World& world, Exit kind, bool everywhere, const std::string& message) {
   if (everywhere || world.size() == 1) {
@@ -54,6 +47,7 @@ int main(int argc, char** argv) {
   CLI::App app(
       "saddle: GAN training on clusters. Start it plainly for one rank, under mpirun or srun for many.",
       "saddle");
+  const bool speaks = launcher().first();  // before MPI has started nothing else tells
   Command chosen;
   bool version = false;
   app.add_flag("--version", version, "Print the versions of saddle, LibTorch, CUDA, NCCL, MPI and HDF5");
@@ -64,15 +58,15 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    if (!speaks()) return e.get_exit_code() == 0 ? 0 : static_cast<int>(Exit::usage);
+    if (!speaks) return e.get_exit_code() == 0 ? 0 : static_cast<int>(Exit::usage);
     return app.exit(e) == 0 ? 0 : static_cast<int>(Exit::usage);
   }
   if (version) {
-    if (speaks()) std::cout << version_text();
+    if (speaks) std::cout << version_text();
     return 0;
   }
   if (std::holds_alternative<std::monostate>(chosen)) {
-    if (speaks()) std::cout << app.help();
+    if (speaks) std::cout << app.help();
     return static_cast<int>(Exit::usage);
   }
   try {
@@ -80,7 +74,7 @@ int main(int argc, char** argv) {
     World world(argc, argv);
     return run(world, app.get_subcommands().front()->get_name(), std::get<OnRanks>(chosen));
   } catch (const Error& e) {  // of a plain command, or of the world's own making on all ranks
-    if (speaks()) std::cerr << "saddle: " << e.what() << std::endl;
+    if (speaks) std::cerr << "saddle: " << e.what() << std::endl;
     return static_cast<int>(e.kind);
   }
 }

@@ -314,7 +314,7 @@ TEST(Clocks, MoreThanASecondApartIsWrongEitherWay) {
 TEST(WorldSize, WhatTheLauncherSaysMustBeWhatThereIs) {
   using Environment = std::map<std::string, const char*>;
   const auto judge = [](std::vector<std::string> hosts, const Environment& environment, int64_t local = 0) {
-    return judge_world(hosts, local, claims([&](const char* name) {
+    return judge_world(hosts, local, launcher([&](const char* name) {
                          const auto found = environment.find(name);
                          return found == environment.end() ? nullptr : found->second;
                        }));
