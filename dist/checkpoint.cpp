@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr const char* kBeingWritten = ".tmp";  // after a folder's name
-constexpr int kFormat = 2;                     // 1 has no score, no time and no checksum of the manifest
+constexpr const char* kBeingRemoved = ".old";
+constexpr int kFormat = 2;  // 1 has no score, no time and no checksum of the manifest
 
 struct TooNew : Error {
   using Error::Error;
@@ -112,15 +113,15 @@ json read_manifest(const fs::path& folder) try {
   fail(Exit::data, "'{}' has a broken manifest: {}", folder.string(), e.what());
 }
 
-void verify_file(const fs::path& folder, const json& file) {
+// Of `file` in a manifest: its path, if its size is what the manifest says.
+std::string sized_file(const fs::path& folder, const json& file) {
   const std::string path = (folder / file.at("file").get<std::string>()).string();
   std::error_code error;
   const auto bytes = fs::file_size(path, error);
   require(!error, Exit::data, "'{}' is missing", path);
   require(bytes == file.at("bytes").get<uintmax_t>(), Exit::data, "'{}' has {} bytes, its manifest says {}",
           path, bytes, file.at("bytes").get<uintmax_t>());
-  require(hash_file(path) == file.at("xxh3_128").get<std::string>(), Exit::data,
-          "'{}' is damaged: its checksum differs", path);
+  return path;
 }
 
 Checkpoint read_checkpoint(const fs::path& folder) try {
@@ -130,8 +131,10 @@ Checkpoint read_checkpoint(const fs::path& folder) try {
                         .about = manifest.at("about"),
                         .folder = folder.string()};
   for (const json& file : manifest.at("files")) {
-    verify_file(folder, file);
-    checkpoint.state.tensors.merge(read_safetensors((folder / file.at("file").get<std::string>()).string()));
+    const std::string path = sized_file(folder, file);
+    require(hash_file(path) == file.at("xxh3_128").get<std::string>(), Exit::data,
+            "'{}' is damaged: its checksum differs", path);
+    checkpoint.state.tensors.merge(read_safetensors(path));
   }
   for (const auto& [name, value] : manifest.at("numbers").items()) checkpoint.state.numbers[name] = value;
   require(checkpoint.state.tensors.size() == manifest.at("tensors").get<size_t>(), Exit::data,
@@ -177,7 +180,8 @@ std::vector<fs::path> superfluous(const std::string& folder, const Retention& re
 
 // Renamed at once, so that half of it is never taken for a whole: the name to remove.
 std::string set_aside(const std::string& path, std::error_code& error) {
-  const std::string doomed = path + ".old";
+  if (path.ends_with(kBeingRemoved)) return path;
+  const std::string doomed = path + kBeingRemoved;
   fs::remove_all(doomed, error);
   fs::rename(path, doomed, error);
   return doomed;
@@ -186,7 +190,10 @@ std::string set_aside(const std::string& path, std::error_code& error) {
 }  // namespace
 
 Checkpointer::Checkpointer(Comm comm, std::string folder, Retention retention)
-    : comm_(std::move(comm)), folder_(std::move(folder)), retention_(retention) {}
+    : comm_(std::move(comm)), folder_(std::move(folder)), retention_(retention) {
+  if (comm_.rank() == 0)
+    for (const std::string& path : leftovers(folder_)) remove_later(path);
+}
 
 Checkpointer::~Checkpointer() = default;
 
@@ -208,9 +215,7 @@ void Checkpointer::begin(const Checkpoint& checkpoint, std::optional<double> sco
                {"files", json::array()}};
   try {
     comm_.together([&] {
-      if (comm_.rank() != 0) return;
-      fs::remove_all(temporary);  // left by a killed save
-      fs::create_directories(temporary);
+      if (comm_.rank() == 0) fs::create_directories(temporary);
     });
   } catch (const Error& e) {
     failure_ = e.what();
@@ -334,6 +339,39 @@ void remove_checkpoints_after(const std::string& folder, int64_t step) {
     if (!error) fs::remove_all(doomed, error);
     require(!error, Exit::io, "cannot remove '{}': {}", path.string(), error.message());
   }
+}
+
+std::vector<Published> list_checkpoints(const std::string& folder, bool verify) {
+  std::vector<Published> out;
+  for (const auto& [step, path] : published(folder)) {
+    Published& each = out.emplace_back();
+    each.step = step;
+    each.folder = path.string();
+    try {
+      each.manifest = read_manifest(path);
+      for (const json& file : each.manifest.at("files")) {
+        sized_file(path, file);
+        each.bytes += file.at("bytes").get<int64_t>();
+      }
+      if (verify) read_checkpoint(path);
+    } catch (const std::exception& e) {
+      each.damage = e.what();
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> leftovers(const std::string& folder) {
+  std::vector<std::string> found;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    const std::string kind = entry.path().extension();
+    if (entry.path().filename().string().starts_with("step-") &&
+        (kind == kBeingWritten || kind == kBeingRemoved))
+      found.push_back(entry.path().string());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
 }
 
 }  // namespace saddle

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dist/comm.h"
 #include "dist/state.h"
@@ -32,7 +33,8 @@ struct Retention {
 // its own does the files.
 class Checkpointer {
  public:
-  // The state is equal on all ranks of `comm`; tensors are divided among them by bytes.
+  // The state is equal on all ranks of `comm`; tensors are divided among them by bytes. Rank 0 removes what
+  // killed saves have left in the folder.
   Checkpointer(Comm comm, std::string folder, Retention retention);
   ~Checkpointer();  // waits for its thread; what is not finished stays unpublished
 
@@ -80,5 +82,18 @@ std::optional<Checkpoint> load_checkpoint(const Comm& comm, const std::string& f
 std::optional<Checkpoint> load_checkpoint(const std::string& folder, int64_t until = INT64_MAX);
 // On one rank. Those of later steps; Exit::io.
 void remove_checkpoints_after(const std::string& folder, int64_t step);
+
+// A published checkpoint, as it lies on the disk.
+struct Published {
+  int64_t step = 0;
+  std::string folder;
+  nlohmann::json manifest;  // CHECKPOINT.md; null if it is damaged itself
+  int64_t bytes = 0;        // of its files
+  std::string damage;       // what is wrong with it; empty: nothing that was looked for
+};
+// Oldest first. Looks at manifests and sizes; with `verify` at all that loading looks at.
+std::vector<Published> list_checkpoints(const std::string& folder, bool verify);
+// What saves and removals that were killed have left in it: folders that no loading looks at.
+std::vector<std::string> leftovers(const std::string& folder);
 
 }  // namespace saddle

@@ -13,7 +13,7 @@
 namespace saddle {
 
 using OnRanks = std::function<int(World&)>;  // runs after MPI has started, on every rank
-using Plain = std::function<int()>;          // runs without MPI, in one process
+using Plain = std::function<int()>;  // runs without MPI, in one process or in each that a launcher starts
 using Command = std::variant<std::monostate, OnRanks, Plain>;
 
 void add_pack(CLI::App& app, Command& chosen);
@@ -22,6 +22,7 @@ void add_train(CLI::App& app, Command& chosen);
 void add_sample(CLI::App& app, Command& chosen);
 void add_evaluate(CLI::App& app, Command& chosen);
 void add_check(CLI::App& app, Command& chosen);
+void add_checkpoints(CLI::App& app, Command& chosen);
 void add_bench(CLI::App& app, Command& chosen);
 void add_doctor(CLI::App& app, Command& chosen);
 void add_flight(CLI::App& app, Command& chosen);

@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
   app.add_flag("--version", version, "Print the versions of saddle, LibTorch, CUDA, NCCL, MPI and HDF5");
   app.require_subcommand(0, 1);
   for (const auto add : {add_pack, add_unpack, add_train, add_sample, add_evaluate, add_export, add_import,
-                         add_check, add_bench, add_doctor, add_flight, add_list, add_launch})
+                         add_check, add_checkpoints, add_bench, add_doctor, add_flight, add_list, add_launch})
     add(app, chosen);
   try {
     app.parse(argc, argv);

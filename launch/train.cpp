@@ -151,7 +151,9 @@ int train(World& world, const TrainFlags& flags) {
   });
   json facts = about(run, schema_of(feeds), data->fingerprint());
   std::optional<Checkpoint> checkpoint;
+  const double before_load = trace::now();
   if (flags.resume) checkpoint = load_common_checkpoint(teams, folder.checkpoints());
+  const double load_seconds = trace::now() - before_load;
   host.together([&] {
     if (checkpoint) require_same_run(*checkpoint, run, facts, flags.force);
   });
@@ -172,7 +174,9 @@ int train(World& world, const TrainFlags& flags) {
     folder.save_options(run);
     folder.open_log(trainer->steps());
   });
-  if (checkpoint) log::info("resuming '{}' at step {}", flags.out, trainer->steps());
+  if (checkpoint)
+    log::info("resuming '{}' at step {}; its checkpoint was read and verified in {:.2f} s", flags.out,
+              trainer->steps(), load_seconds);
   log::info("{} on {} of {} samples ({}); {} rank{} on {}, batch {}, {}", run.options.system,
             run.options.data, data->size(), describe(data->schema()), comm.size(),
             comm.size() == 1 ? "" : "s", comm.device().str(), run.options.batch, trainer->system().summary());

@@ -20,6 +20,8 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
 
 class CheckpointTest : public testing::Test {
  protected:
@@ -248,11 +250,44 @@ TEST_F(CheckpointTest, LeftoversOfAKilledSaveAreNeitherLoadedNorInTheWay) {
     fs::create_directories(folder_ + "/step-0000000002.tmp");
     write_file(folder_ + "/step-0000000002.tmp/manifest.json", "{");
   });
+  on_rank_zero([&] {
+    for (const char* name : {"/step-0000000007.tmp", "/step-0000000001.old", "/step-0000000007.tmp.old"})
+      fs::create_directories(folder_ + name);
+  });
   EXPECT_EQ(load_checkpoint(comm_, folder_)->step, 1);
+  EXPECT_THAT(leftovers(folder_), SizeIs(4));
+  comm_.barrier();
   save(2);
   EXPECT_EQ(load_checkpoint(comm_, folder_)->step, 2);
   save(2);  // again, over itself
   EXPECT_EQ(load_checkpoint(comm_, folder_)->step, 2);
+  comm_.barrier();  // by which rank 0's thread has removed what it had to
+  EXPECT_THAT(leftovers(folder_), IsEmpty());
+  comm_.barrier();
+}
+
+TEST_F(CheckpointTest, AListTellsWhatIsDamaged) {
+  for (const int64_t step : {1, 2, 3, 4}) save(step);
+  on_rank_zero([&] {
+    std::string bytes = read_file(a_file(2));
+    bytes[bytes.size() - 3] ^= 1;
+    write_file(a_file(2), bytes);
+    fs::resize_file(a_file(3), 20);
+    write_file(folder_ + "/step-0000000004/manifest.json", "{");
+  });
+  const auto damage = [&](bool verify) {
+    std::vector<std::string> out;
+    for (const Published& each : list_checkpoints(folder_, verify)) out.push_back(each.damage);
+    return out;
+  };
+  EXPECT_THAT(damage(false), ElementsAre("", "", HasSubstr("has 20 bytes"), HasSubstr("broken manifest")));
+  EXPECT_THAT(damage(true), ElementsAre("", HasSubstr("checksum differs"), HasSubstr("has 20 bytes"),
+                                        HasSubstr("broken manifest")));
+  const Published first = list_checkpoints(folder_, false).front();
+  EXPECT_EQ(first.step, 1);
+  EXPECT_EQ(first.manifest.at("world_size"), comm_.size());
+  EXPECT_GT(first.bytes, 9 * 8 / 2 * 3 * 4);  // what the tensors hold, and headers
+  comm_.barrier();
 }
 
 TEST_F(CheckpointTest, ANewerFormatIsRefusedByName) {

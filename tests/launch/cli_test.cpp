@@ -347,6 +347,33 @@ TEST_F(Cli, TheBestCheckpointIsKept) {
   expect_error(saddle(train("other", "--steps 10 --set checkpoint.best=loss/X"), 2), 64, "loss/D, loss/G");
 }
 
+TEST_F(Cli, CheckpointsAreListedVerifiedAndShown) {
+  expect_error(saddle("checkpoints " + dir_ + "run"), 64, "--out");
+  expect_ok(saddle(train("run", "--steps 30 --set checkpoint.every=10"), 2));
+  const std::string list = "checkpoints " + dir_ + "run";
+  expect_ok(saddle(list + " --verify"));
+  const Result shown = saddle(list + " --step 20");
+  expect_ok(shown);
+  EXPECT_THAT(shown.output,
+              AllOf(HasSubstr("G.main.0.weight"), HasSubstr("g.width"), HasSubstr("loader.position")));
+  expect_error(saddle(list + " --step 21"), 65, "step 21");
+
+  const std::string file = test::checkpoint_folder(dir_ + "run", 30) + "/state-00001-of-00002.safetensors";
+  std::string bytes = read_file(file);
+  bytes.back() ^= 1;
+  write_file(file, bytes);
+  expect_ok(saddle(list));  // sizes are right
+  const Result verified = saddle(list + " --verify --json");
+  EXPECT_EQ(verified.status, 65);
+  const json run = json::parse(verified.output).at(0);
+  EXPECT_EQ(run.at("resumes_from"), 20);
+  EXPECT_EQ(run["checkpoints"].size(), 3U);
+  EXPECT_EQ(run["checkpoints"][0]["state"], "whole");
+  EXPECT_EQ(run["checkpoints"][0]["world_size"], 2);
+  EXPECT_EQ(run["checkpoints"][2]["state"], "damaged");
+  EXPECT_THAT(run["checkpoints"][2]["damage"].get<std::string>(), HasSubstr("checksum differs"));
+}
+
 TEST_F(Cli, OnAFullDiskTrainingGoesOnAndTheStatusTells) {
   if (geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
   fs::create_directories(dir_ + "run/checkpoints");
