@@ -10,6 +10,9 @@
 #include <random>
 #include <set>
 
+#include "data/picture.h"
+#include "dist/random.h"
+#include "tests/launch/checkpoint_files.h"
 #include "tests/launch/faults/job.h"
 
 namespace saddle {
@@ -193,13 +196,18 @@ Record batches_of(const std::string& path) {
   return all;
 }
 
+// The status of a job that records the samples it is given.
+int recorded(const std::string& folder, const std::string& arguments, const std::string& record,
+             const std::string& fault = "none -1 0") {
+  Job job(folder, arguments, fmt::format("SADDLE_FAULT_RECORD={} SADDLE_FAULT='{}'", record, fault));
+  EXPECT_TRUE(within(120, [&] { return !job.running(); })) << job.output();
+  return job.status();
+}
+
 TEST_F(Faults, AKilledRunConsumesTheSamplesOfAnUnbrokenOneOnAnyNumberOfRanks) {
   const auto start = [&](const std::string& folder, const std::string& run, const std::string& record, int n,
                          const std::string& fault, const std::string& more) {
-    Job job(folder, ranks(n, flags(run) + more),
-            fmt::format("SADDLE_FAULT_RECORD={} SADDLE_FAULT='{}'", record, fault));
-    EXPECT_TRUE(within(120, [&] { return !job.running(); })) << job.output();
-    return job.status();
+    return recorded(folder, ranks(n, flags(run) + more), record, fault);
   };
   ASSERT_EQ(start(dir_ + "whole", dir_ + "whole/run", dir_ + "whole.txt", 2, "none -1 0", ""), 0);
   const Record whole = batches_of(dir_ + "whole.txt");
@@ -213,6 +221,46 @@ TEST_F(Faults, AKilledRunConsumesTheSamplesOfAnUnbrokenOneOnAnyNumberOfRanks) {
     EXPECT_EQ(start(folder + "-again", folder + "/run", record, n, "none -1 0", " --resume"), 0);
     EXPECT_EQ(batches_of(record), whole);
     fs::remove_all(folder);
+  }
+}
+
+// On images, with batch norm in G, an average of its weights, and a penalty every fourth step.
+TEST_F(Faults, OnTwoRanksThenOneThenFourThenTwoItIsTheUnbrokenTraining) {
+  const torch::Tensor pixels =
+      (uniform({7, "pictures"}, {0, 200}, {1, 16, 16}, torch::kFloat) * 255).to(torch::kByte);
+  fs::create_directories(dir_ + "pictures");
+  for (int i = 0; i < 200; ++i) write_png(fmt::format("{}pictures/{}.png", dir_, i), pixels[i]);
+  run(dir_ + "pack3", fmt::format("-n 1 {0} pack {1}pictures --out {1}images", SADDLE_BINARY, dir_));
+  for (const auto& [precision, tolerance] : {std::pair{"float64", 1e-12}, {"float32", 1e-5}}) {
+    const auto start = [&](const std::string& name, int n, int64_t steps) {
+      const std::string folder = dir_ + precision + name;
+      EXPECT_EQ(recorded(fmt::format("{}/{}", folder, steps),
+                         ranks(n, fmt::format("{0}recipe.toml --data {0}images --out {1}/run --resume --set "
+                                              "g.norm=batch --set ema=0.9 --set penalty_every=4 --set "
+                                              "precision={2} --set checkpoint.every=0 --steps {3}",
+                                              dir_, folder, precision, steps)),
+                         folder + ".txt"),
+                0);
+      return folder;
+    };
+    const std::string whole = start("whole", 2, kSteps);
+    std::string resized;
+    const int n[] = {2, 1, 4, 2};
+    for (int part = 0; part < 4; ++part) resized = start("resized", n[part], (part + 1) * kSteps / 4);
+    const Record samples = batches_of(whole + ".txt");
+    EXPECT_EQ(int64_t(samples.size()), kSteps);
+    EXPECT_EQ(batches_of(resized + ".txt"), samples);
+    double largest = 0;
+    const auto a = test::checkpoint_tensors(whole + "/run", kSteps),
+               b = test::checkpoint_tensors(resized + "/run", kSteps);
+    EXPECT_EQ(a.size(), b.size());
+    for (const auto& [name, tensor] : a)
+      if (tensor.numel() > 0)
+        largest = std::max(largest, (tensor - b.at(name)).abs().max().template item<double>());
+    EXPECT_LE(largest, tolerance) << precision;
+    std::cout << fmt::format(
+        "{}: after {} steps on 2, 1, 4 and 2 ranks the state differs by at most {:.1e}\n", precision, kSteps,
+        largest);
   }
 }
 

@@ -1,7 +1,7 @@
 // The system "faulty": gan-ns, whose D loss injects one fault, at one step, on one rank, and then leaves a
 // mark. SADDLE_FAULT="KIND RANK STEP" says which; SADDLE_FAULT_PACE makes each step last that many
 // milliseconds. SADDLE_FAULT_RECORD names a file that takes a line of each rank and step: the samples it was
-// given.
+// given. With penalty_every it has a lazy gradient penalty.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -15,17 +15,20 @@
 #include "data/checksum.h"
 #include "dist/error.h"
 #include "dist/file.h"
+#include "losses/penalty.h"
 #include "models/game.h"
 
 namespace saddle {
 namespace {
 
 struct Options : AdamGameOptions {
-  Options() { g = d = {.width = 128, .depth = 3}; }
+  Options() { g = d = {.width = 128}; }
+  int64_t penalty_every = 0;
 };
 
 void describe(OptionTable& table, Options& options) {
-  saddle::describe(table, static_cast<AdamGameOptions&>(options));
+  saddle::describe(table, static_cast<AdamGameOptions&>(options), {"none"});
+  table.add("penalty_every", options.penalty_every, "steps from one penalty to the next; 0: none", {0, 1e6});
 }
 
 std::string environment(const char* name, const char* otherwise) {
@@ -118,7 +121,7 @@ System build(const Options& options, const Schema& data, Context context) {
   const Comm comm = context.comm;
   const AdversarialLoss loss = adversarial_loss("non-saturating");
   System system(std::move(context));
-  Game game = make_game(system, options, data, {.g = mlp_generator, .d = mlp_discriminator});
+  Game game = make_game(system, options, data);
   Player& g = system.player("g", {game.g}, options.g_adam);
   Player& d = system.player("d", {game.d}, options.d_adam);
   sample_from(system, game, g, options.average);
@@ -127,6 +130,15 @@ System build(const Options& options, const Schema& data, Context context) {
                   record(real, step.number, comm.rank());
                   return faulty(loss.d(game.d(real, {}), game.d(fake, {})), fault, comm, g, step.number);
                 }});
+  if (options.penalty_every > 0)
+    system.phase({.name = "GP",
+                  .player = &d,
+                  .loss =
+                      [=](Step& step) {
+                        const auto judge = [&](const torch::Tensor& x) { return game.d(x); };
+                        return gradient_penalty(judge, game.real(step), game.fake(step, {}), step.uniform());
+                      },
+                  .every = options.penalty_every});
   system.phase({.name = "G",
                 .player = &g,
                 .loss = [=](Step& step) { return loss.g(game.d(game.fake(step, {}), {})); },
