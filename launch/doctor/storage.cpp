@@ -133,7 +133,8 @@ Verdict judge_room(const FileSystem& f, Needed needed) {
             "choose an --out on a file system that can be written"};
   if (f.free < double(needed.bytes))
     return {Status::failure, found,
-            "free some space, choose another --out, or keep fewer: --set checkpoint.keep=1"};
+            "free some space, choose another --out, or keep fewer: --set checkpoint.keep=1, a larger "
+            "checkpoint.milestones"};
   if (f.counts_inodes && f.inodes < double(needed.files))
     return {Status::failure, found, "free some inodes (many small files), or choose another --out"};
   if (f.type == "tmpfs" || f.type == "ramfs")

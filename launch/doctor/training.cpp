@@ -177,6 +177,13 @@ Lines read_samples(const Comm& comm, const OpenData& data, int64_t samples, doub
   });
 }
 
+// That lie in the run's folder at once, over the whole training.
+int64_t most_checkpoints(const TrainOptions& o) {
+  const int64_t milestones = o.checkpoint_milestones > 0 ? o.steps / o.checkpoint_milestones : 0;
+  return o.checkpoint_keep + milestones + (o.checkpoint_best.empty() ? 0 : 1) +
+         1;  // a new one is whole before the oldest goes
+}
+
 }  // namespace
 
 Lines check_data(const Comm& comm, const std::string& folder, int64_t samples, double limit, OpenData& data) {
@@ -254,7 +261,7 @@ Lines check_training(const Comm& comm, const std::shared_ptr<Run>& run, const Op
         for (const Answer& a : of_ranks)
           if (const Footprint f = footprint_of(a.facts); f.available - f.peak < worst.available - worst.peak)
             worst = f;
-        const int64_t checkpoints = options.checkpoint_keep + 1;  // a new one is whole before the oldest goes
+        const int64_t checkpoints = most_checkpoints(options);
         needed = {.bytes = checkpoints * worst.state, .files = checkpoints * (comm.size() + 2)};
         return judge_footprint(worst);
       });

@@ -231,6 +231,9 @@ TEST_F(DoctorOfMounts, FindsAFullDisk) {
 TEST_F(DoctorOfMounts, FindsThatCheckpointsWillNotFit) {
   const std::string wide = small() + "--set g.width=2000 --out " + disk_ + "/run";
   expect(shell(mounted("tmpfs -o size=20m none", kDoctor + wide)), "space", "failure", "20 MiB free");
+  const std::string many =
+      small() + "--set steps=100000 --set checkpoint.milestones=1 --out " + disk_ + "/run";
+  expect(shell(mounted("tmpfs -o size=20m none", kDoctor + many)), "space", "failure", "20 MiB free");
 }
 
 TEST_F(DoctorOfMounts, FindsARunFolderThatIsLostAtReboot) {
