@@ -17,8 +17,12 @@ class Handle {
     std::swap(id_, other.id_), std::swap(close_, other.close_);
     return *this;
   }
+  // Closing would clear the errors of a failed call before it, of which `reason` tells.
   ~Handle() {
-    if (id_ >= 0) close_(id_);
+    if (id_ < 0) return;
+    const hid_t errors = H5Eget_current_stack();
+    close_(id_);
+    H5Eset_current_stack(errors);
   }
   operator hid_t() const { return id_; }
   bool close() { return close_(std::exchange(id_, -1)) >= 0; }
@@ -44,7 +48,7 @@ struct Quiet {
   void* data = nullptr;
 };
 
-// Of the last call that failed.
+// Of the last call, which failed; the system's where that is why.
 inline std::string reason() {
   std::string innermost;
   const auto keep = [](unsigned depth, const H5E_error2_t* error, void* to) -> herr_t {
@@ -52,6 +56,11 @@ inline std::string reason() {
     return 0;
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep, &innermost);
+  const std::string of_system = "error message = '";
+  if (const size_t at = innermost.find(of_system); at != std::string::npos) {
+    const size_t from = at + of_system.size();
+    return innermost.substr(from, innermost.find('\'', from) - from);
+  }
   return innermost.empty() ? "HDF5 gives no reason" : innermost;
 }
 

@@ -127,8 +127,7 @@ std::vector<std::string> pictorial(const Schema& schema) {
   return out;
 }
 
-int64_t columns_for(const torch::Tensor& cell, int64_t count, bool by_class) {
-  if (by_class) return kAClass;
+int64_t columns_for(const torch::Tensor& cell, int64_t count) {
   const double side = std::sqrt(double(count * cell.size(1)) / double(cell.size(2)));
   return std::max<int64_t>(1, int64_t(std::ceil(side)));
 }
@@ -226,11 +225,14 @@ std::vector<Strip> picture_strips(const Dataset& data, const std::vector<Choice>
   for (const std::string& name : names)
     fields.push_back({data.schema()[name], range_of(data, choice, data.schema()[name])});
   const bool by_class = choice.size() > 1 || !choice.at(0).caption.empty();
+  size_t most = 0;
+  for (const Choice& each : choice) most = std::max(most, each.samples.size());
   std::vector<Strip> out;
   for (const Choice& each : choice) {
     std::vector<torch::Tensor> cells;
     for (const int64_t sample : each.samples) cells.push_back(cell(data, sample, fields));
-    out.push_back({each.caption, lay_out(cells, columns_for(cells.at(0), int64_t(cells.size()), by_class))});
+    const int64_t columns = by_class ? int64_t(most) : columns_for(cells.at(0), int64_t(cells.size()));
+    out.push_back({each.caption, lay_out(cells, columns)});
   }
   return out;
 }

@@ -105,8 +105,10 @@ void check_space(const std::string& folder, const PackRequest& request, const Sc
   const int64_t words = int64_t(schema.fields.size() * sizeof(uint64_t));
   const int64_t needed = (schema.sample_bytes() + words) * missing + kSlack;
   const int64_t free = int64_t(fs::space(folder).available);
-  require(!known || needed <= free, Exit::io, "{}: needs {} MiB, its disk has {} MiB free", folder,
-          needed >> 20, free >> 20);
+  require(!known || needed <= free, Exit::io,
+          "{}: needs {} MiB, its disk has {} MiB free: make room, or choose "
+          "another --out",
+          folder, needed >> 20, free >> 20);
 }
 
 // As asked, or a sixteenth of the data set within 4 and 256 MiB: enough shards for several ranks to share,

@@ -2,6 +2,8 @@
 // still.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include <random>
 
@@ -17,6 +19,7 @@ namespace {
 
 using test::error_of;
 using test::Folder;
+using testing::EndsWith;
 using testing::HasSubstr;
 
 constexpr int64_t kSamples = 37;
@@ -157,6 +160,33 @@ TEST(Format, AnIndexThatPointsOutsideTheFileIsRefused) {
       test::put(folder / "dataset.json", index.dump());
       EXPECT_THAT(error_of([&] { open_shards(folder.path()); }), HasSubstr("dataset.json")) << key << value;
     }
+}
+
+// Full at many places: data, checksums and headers are written at different moments.
+TEST(Format, AFullDiskIsNamedWhereverItIsFull) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
+  const Folder folder;
+  Batch samples;
+  samples.set("image", uniform({1, "image"}, {0, 60}, {3, 64, 64}, torch::kFloat).mul(256).to(torch::kByte));
+  const auto error_on = [&](int64_t kib, int64_t compress) {
+    EXPECT_EQ(mount("none", folder.path().c_str(), "tmpfs", 0, fmt::format("size={}k", kib).c_str()), 0);
+    test::put(folder / "other", std::string(4096, 'x'));  // at 4 KiB there is no room for a header
+    const std::string error = error_of([&] {
+      ShardWriter writer(folder.path(), {{field("image", {3, 64, 64}, torch::kByte, false)}}, 1 << 20,
+                         compress);
+      writer.append(samples);
+      writer.finish({{"source", "test"}});
+    });
+    EXPECT_EQ(umount2(folder.path().c_str(), MNT_DETACH), 0);
+    return error;
+  };
+  for (const int64_t compress : {0, 1}) {
+    int64_t kib = 4;
+    for (std::string error; !(error = error_on(kib, compress)).empty(); kib += 20)
+      EXPECT_THAT(error, EndsWith("cannot write: No space left on device"))
+          << kib << " KiB, compress " << compress;
+    EXPECT_GT(kib, 500);  // the pixels alone are 720
+  }
 }
 
 }  // namespace
