@@ -149,13 +149,25 @@ class Job {
         log::info("{}: going on with {} shards that are there already", folder_, shards);
       comm_.together([&] { write_mine(); });
       return finish();
-    } catch (...) {
-      if (comm_.rank() == 0) clear(folder_);
+    } catch (const Error& error) {
+      // After a full disk there is room to be made, and no work to be done again.
+      const int64_t whole = error.kind == Exit::io ? whole_shards() : 0;
+      if (comm_.rank() == 0 && whole > 0)
+        log::warn("{}: the {} shards that are whole stay; the same pack goes on from them", folder_, whole);
+      else if (comm_.rank() == 0)
+        clear(folder_);
       throw;
     }
   }
 
  private:
+  int64_t whole_shards() const {
+    int64_t found = 0;
+    for (size_t s = 0; s < shards_.size(); ++s)
+      found += fs::exists(fs::path(folder_) / shard_name(int64_t(s)));
+    return found;
+  }
+
   int64_t sum(int64_t mine) const {  // over the ranks
     int64_t all = 0;
     for (const std::string& text : comm_.all_gather_text(std::to_string(mine))) all += std::stoll(text);

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "data/dataset.h"
@@ -234,6 +236,23 @@ TEST(Pack, StartsAgainAfterAnInterruptedOne) {
   test::put(out / "shard-00007.h5", "older");
   EXPECT_EQ(pack({.source = "ring8", .out = out.path(), .samples = 10}).index.count, 10);
   EXPECT_FALSE(std::filesystem::exists(out / "shard-00007.h5"));
+}
+
+TEST(Pack, GoesOnAfterAFullDisk) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
+  const Folder disk, out;
+  ASSERT_EQ(mount("none", disk.path().c_str(), "tmpfs", 0, "size=3m"), 0);
+  PackRequest asked{.source = "hd10", .out = disk / "set", .samples = 20000, .shard_mib = 1, .compress = 1};
+  EXPECT_THAT(error_of([&] { pack(asked); }), HasSubstr("No space left on device"));
+  EXPECT_FALSE(has_index(asked.out));
+  EXPECT_EQ(mount("none", disk.path().c_str(), "tmpfs", MS_REMOUNT, "size=30m"), 0);
+  const Packed packed = pack(asked);
+  EXPECT_GT(packed.resumed, 0);
+  asked.out = out.path();
+  pack(asked);
+  EXPECT_EQ(read_file(disk / "set/dataset.json"), read_file(out / "dataset.json"));
+  EXPECT_TRUE(read_all(disk / "set")["x"].equal(read_all(out.path())["x"]));
+  umount2(disk.path().c_str(), MNT_DETACH);
 }
 
 TEST(Pack, ListsWhatItTakes) {
