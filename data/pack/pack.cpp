@@ -83,17 +83,24 @@ void clear(const std::string& folder) {
   fs::remove(plan_path(folder));
 }
 
-// Leaves the folder with this plan and no shard but the plan's own.
-void make_room(const std::string& folder, const std::string& plan, bool force) {
+// Leaves the folder with this plan and no shard but the plan's own. What was begun without --skip-bad goes on
+// with it: its shards have nothing to skip.
+void make_room(const std::string& folder, const json& plan, bool force) {
   fs::create_directories(folder);
-  const bool interrupted =
-      !has_index(folder) && fs::exists(plan_path(folder)) && read_file(plan_path(folder)) == plan;
-  if (interrupted && !force) return;
-  require(force || (!has_index(folder) && is_rubble(folder)), Exit::usage,
-          "{}: holds {}; choose another folder, remove it, or pass --force", folder,
-          has_index(folder) ? "another data set, or the same packed in another way" : "other files");
-  clear(folder);
-  write_file(plan_path(folder), plan);
+  json strict = plan;
+  strict["pack"]["skip_bad"] = false;
+  bool interrupted = false;
+  if (!has_index(folder) && fs::exists(plan_path(folder))) {
+    const json found = json::parse(read_file(plan_path(folder)), nullptr, /*allow_exceptions=*/false);
+    interrupted = found == plan || found == strict;
+  }
+  if (!interrupted || force) {
+    require(force || (!has_index(folder) && is_rubble(folder)), Exit::usage,
+            "{}: holds {}; choose another folder, remove it, or pass --force", folder,
+            has_index(folder) ? "another data set, or the same packed in another way" : "other files");
+    clear(folder);
+  }
+  write_file(plan_path(folder), plan.dump(1));
 }
 
 // Of the shards that are missing. Variable and compressed ones take what they take.
@@ -139,7 +146,7 @@ class Job {
     comm_.together([&] { already = !request_.force && same_pack(folder_, provenance_); });
     if (already) return {.folder = folder_, .index = read_index(folder_), .already = true};
     comm_.together([&] {
-      if (comm_.rank() == 0) make_room(folder_, provenance_.dump(1), request_.force);
+      if (comm_.rank() == 0) make_room(folder_, provenance_, request_.force);
     });
     try {
       comm_.together([&] { find_published(); });
@@ -149,9 +156,9 @@ class Job {
         log::info("{}: going on with {} shards that are there already", folder_, shards);
       comm_.together([&] { write_mine(); });
       return finish();
-    } catch (const Error& error) {
-      // After a full disk there is room to be made, and no work to be done again.
-      const int64_t whole = error.kind == Exit::io ? whole_shards() : 0;
+    } catch (const Error&) {
+      // Of a full disk or damaged samples: what is done need not be done again.
+      const int64_t whole = whole_shards();
       if (comm_.rank() == 0 && whole > 0)
         log::warn("{}: the {} shards that are whole stay; the same pack goes on from them", folder_, whole);
       else if (comm_.rank() == 0)

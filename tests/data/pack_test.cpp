@@ -238,6 +238,22 @@ TEST(Pack, StartsAgainAfterAnInterruptedOne) {
   EXPECT_FALSE(std::filesystem::exists(out / "shard-00007.h5"));
 }
 
+TEST(PackPictures, GoOnFromTheShardsBeforeADamagedFile) {
+  const Folder pictures, out, other;
+  for (int i = 0; i < 40; ++i)
+    write_png(fmt::format("{}/{:02}.png", pictures.path(), i), torch::full({3, 200, 200}, i, torch::kByte));
+  test::put(pictures / "30.png", "no PNG");
+  PackRequest asked{.source = pictures.path(), .out = out.path(), .shard_mib = 1};
+  EXPECT_THAT(error_of([&] { pack(asked); }), HasSubstr("1 of 40 samples are damaged"));
+  asked.skip_bad = true;
+  const Packed packed = pack(asked);
+  EXPECT_GT(packed.resumed, 0);
+  EXPECT_EQ(packed.skipped, 1);
+  asked.out = other.path();
+  EXPECT_EQ(pack(asked).resumed, 0);
+  EXPECT_EQ(read_file(out / "dataset.json"), read_file(other / "dataset.json"));
+}
+
 TEST(Pack, GoesOnAfterAFullDisk) {
   if (geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
   const Folder disk, out;
