@@ -18,6 +18,8 @@ import sys
 
 FOLDERS = ["dist", "losses", "data", "models", "launch"]
 root = pathlib.Path(__file__).resolve().parent.parent
+if len(sys.argv) != 2 or not (pathlib.Path(sys.argv[1]) / "compile_commands.json").exists():
+    sys.exit(f"{__doc__}\nBUILD: a folder with compile_commands.json, such as .build")
 build = pathlib.Path(sys.argv[1]).resolve()
 out = build / "tidy"
 
