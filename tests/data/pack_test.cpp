@@ -2,14 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "data/dataset.h"
 #include "data/picture.h"
 #include "data/shard_writer.h"
 #include "tests/data/folder.h"
+#include "tests/support/small_disk.h"
 
 namespace saddle {
 namespace {
@@ -255,20 +254,19 @@ TEST(PackPictures, GoOnFromTheShardsBeforeADamagedFile) {
 }
 
 TEST(Pack, GoesOnAfterAFullDisk) {
-  if (geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
-  const Folder disk, out;
-  ASSERT_EQ(mount("none", disk.path().c_str(), "tmpfs", 0, "size=3m"), 0);
-  PackRequest asked{.source = "hd10", .out = disk / "set", .samples = 20000, .shard_mib = 1, .compress = 1};
+  if (!test::can_mount()) GTEST_SKIP() << "only root mounts a small disk";
+  const Folder folder, out;
+  test::SmallDisk disk(folder.path(), "3m");
+  PackRequest asked{.source = "hd10", .out = folder / "set", .samples = 20000, .shard_mib = 1, .compress = 1};
   EXPECT_THAT(error_of([&] { pack(asked); }), HasSubstr("No space left on device"));
   EXPECT_FALSE(has_index(asked.out));
-  EXPECT_EQ(mount("none", disk.path().c_str(), "tmpfs", MS_REMOUNT, "size=30m"), 0);
+  disk.resize("30m");
   const Packed packed = pack(asked);
   EXPECT_GT(packed.resumed, 0);
   asked.out = out.path();
   pack(asked);
-  EXPECT_EQ(read_file(disk / "set/dataset.json"), read_file(out / "dataset.json"));
-  EXPECT_TRUE(read_all(disk / "set")["x"].equal(read_all(out.path())["x"]));
-  umount2(disk.path().c_str(), MNT_DETACH);
+  EXPECT_EQ(read_file(folder / "set/dataset.json"), read_file(out / "dataset.json"));
+  EXPECT_TRUE(read_all(folder / "set")["x"].equal(read_all(out.path())["x"]));
 }
 
 TEST(Pack, ListsWhatItTakes) {

@@ -2,8 +2,6 @@
 // still.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
-#include <unistd.h>
 
 #include <random>
 
@@ -13,6 +11,7 @@
 #include "data/shard_writer.h"
 #include "dist/random.h"
 #include "tests/data/folder.h"
+#include "tests/support/small_disk.h"
 
 namespace saddle {
 namespace {
@@ -164,21 +163,19 @@ TEST(Format, AnIndexThatPointsOutsideTheFileIsRefused) {
 
 // Full at many places: data, checksums and headers are written at different moments.
 TEST(Format, AFullDiskIsNamedWhereverItIsFull) {
-  if (geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
+  if (!test::can_mount()) GTEST_SKIP() << "only root mounts a small disk";
   const Folder folder;
   Batch samples;
   samples.set("image", uniform({1, "image"}, {0, 60}, {3, 64, 64}, torch::kFloat).mul(256).to(torch::kByte));
   const auto error_on = [&](int64_t kib, int64_t compress) {
-    EXPECT_EQ(mount("none", folder.path().c_str(), "tmpfs", 0, fmt::format("size={}k", kib).c_str()), 0);
+    const test::SmallDisk disk(folder.path(), fmt::format("{}k", kib));
     test::put(folder / "other", std::string(4096, 'x'));  // at 4 KiB there is no room for a header
-    const std::string error = error_of([&] {
+    return error_of([&] {
       ShardWriter writer(folder.path(), {{field("image", {3, 64, 64}, torch::kByte, false)}}, 1 << 20,
                          compress);
       writer.append(samples);
       writer.finish({{"source", "test"}});
     });
-    EXPECT_EQ(umount2(folder.path().c_str(), MNT_DETACH), 0);
-    return error;
   };
   for (const int64_t compress : {0, 1}) {
     int64_t kib = 4;

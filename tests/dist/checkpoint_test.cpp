@@ -2,8 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <random>
@@ -11,6 +9,7 @@
 #include "dist/error.h"
 #include "dist/file.h"
 #include "tests/support/shared_folder.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/world.h"
 
 namespace saddle {
@@ -178,11 +177,9 @@ TEST_F(CheckpointTest, AFileOfAnotherStepIsNoPartOfIt) {
 }
 
 TEST_F(CheckpointTest, AFullDiskFailsOnAllRanksAndLeavesTheOneBefore) {
-  if (geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
-  on_rank_zero([&] {
-    fs::create_directories(folder_ + "/small");
-    ASSERT_EQ(mount("none", (folder_ + "/small").c_str(), "tmpfs", 0, "size=1m"), 0) << strerror(errno);
-  });
+  if (!test::can_mount()) GTEST_SKIP() << "only root mounts a small disk";
+  std::optional<test::SmallDisk> disk;
+  on_rank_zero([&] { disk.emplace(folder_ + "/small", "1m"); });
   const auto big = [&](int64_t step, int64_t kib) {
     Checkpoint c = checkpoint(step);
     for (int i = 0; i < 8; ++i)
@@ -202,7 +199,7 @@ TEST_F(CheckpointTest, AFullDiskFailsOnAllRanksAndLeavesTheOneBefore) {
   checkpointer.begin(big(3, 300));
   EXPECT_EQ(checkpointer.finish(), std::nullopt) << "what the failed ones took is free again";
   EXPECT_EQ(load_checkpoint(comm_, folder_ + "/small")->step, 3);
-  on_rank_zero([&] { umount2((folder_ + "/small").c_str(), MNT_DETACH); });
+  comm_.barrier();  // nobody needs the disk any more
 }
 
 TEST_F(CheckpointTest, AFlippedByteOrAMissingFileFallsBackToTheOneBefore) {

@@ -1,7 +1,6 @@
 // The program as users start it: plainly and under mpirun. Each command is a process of its own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 
 #include <chrono>
 #include <filesystem>
@@ -13,6 +12,7 @@
 #include "dist/file.h"
 #include "tests/launch/checkpoint_files.h"
 #include "tests/support/shell.h"
+#include "tests/support/small_disk.h"
 
 namespace saddle {
 namespace {
@@ -375,9 +375,8 @@ TEST_F(Cli, CheckpointsAreListedVerifiedAndShown) {
 }
 
 TEST_F(Cli, OnAFullDiskTrainingGoesOnAndTheStatusTells) {
-  if (geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
-  fs::create_directories(dir_ + "run/checkpoints");
-  ASSERT_EQ(mount("none", (dir_ + "run/checkpoints").c_str(), "tmpfs", 0, "size=64k"), 0);
+  if (!test::can_mount()) GTEST_SKIP() << "only root mounts a small disk";
+  const test::SmallDisk disk(dir_ + "run/checkpoints", "64k");
   const std::string big = " --set g.width=96 --set d.width=96";  // some 200 KiB
   const Result result = saddle(train("run", "--steps 30 --set checkpoint.every=10" + big), 2);
   EXPECT_EQ(result.status, 74) << result.output;
@@ -399,7 +398,6 @@ TEST_F(Cli, OnAFullDiskTrainingGoesOnAndTheStatusTells) {
   const Result again = saddle(train("run", "--steps 30 --resume --set checkpoint.keep=1"), 2);
   expect_ok(again);
   EXPECT_THAT(again.output, HasSubstr("at step 10"));
-  umount2((dir_ + "run/checkpoints").c_str(), MNT_DETACH);
 }
 
 TEST_F(Cli, TheSameCommandResumesWhateverItSets) {
