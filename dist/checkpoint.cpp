@@ -124,8 +124,7 @@ std::string sized_file(const fs::path& folder, const json& file) {
   return path;
 }
 
-Checkpoint read_checkpoint(const fs::path& folder) try {
-  const json manifest = read_manifest(folder);
+Checkpoint read_checkpoint(const fs::path& folder, const json& manifest) try {
   Checkpoint checkpoint{.step = manifest.at("step").get<int64_t>(),
                         .state = {},
                         .about = manifest.at("about"),
@@ -145,6 +144,10 @@ Checkpoint read_checkpoint(const fs::path& folder) try {
   return checkpoint;
 } catch (const json::exception& e) {
   fail(Exit::data, "'{}' has a broken manifest: {}", folder.string(), e.what());
+}
+
+Checkpoint read_checkpoint(const fs::path& folder) {
+  return read_checkpoint(folder, read_manifest(folder));
 }
 
 // The step of the lowest score; -1 if none has one.
@@ -353,7 +356,7 @@ std::vector<Published> list_checkpoints(const std::string& folder, bool verify) 
         sized_file(path, file);
         each.bytes += file.at("bytes").get<int64_t>();
       }
-      if (verify) read_checkpoint(path);
+      if (verify) read_checkpoint(path, each.manifest);
     } catch (const std::exception& e) {
       each.damage = e.what();
     }

@@ -6,6 +6,7 @@
 #include "dist/error.h"
 #include "dist/launcher.h"
 #include "launch/commands.h"
+#include "launch/doctor/report.h"
 #include "launch/run_folder.h"
 #include "launch/teams.h"
 
@@ -50,10 +51,6 @@ json to_json(const Published& checkpoint, bool verified) {
   return out;
 }
 
-std::string size_text(int64_t bytes) {
-  return fmt::format("{:.1f} MiB", double(bytes) / (1 << 20));
-}
-
 void print_table(const std::vector<Published>& found, bool verified) {
   fmt::print("{:>10}  {:<20}  {:>5}  {:>7}  {:>11}  {:>10}  {}\n", "step", "saved", "ranks", "tensors",
              "size", "score", "state");
@@ -64,7 +61,7 @@ void print_table(const std::vector<Published>& found, bool verified) {
     };
     const json score = manifest.value("score", json());
     fmt::print("{:>10}  {:<20}  {:>5}  {:>7}  {:>11}  {:>10}  {}\n", each.step, manifest.value("time", ""),
-               number("world_size"), number("tensors"), size_text(each.bytes),
+               number("world_size"), number("tensors"), doctor::text_of_bytes(double(each.bytes)),
                score.is_number() ? fmt::format("{:.4g}", score.get<double>()) : "",
                state_of(each, verified) + (each.damage.empty() ? "" : ": " + each.damage));
   }

@@ -156,23 +156,22 @@ class Job {
         log::info("{}: going on with {} shards that are there already", folder_, shards);
       comm_.together([&] { write_mine(); });
       return finish();
-    } catch (const Error&) {
-      // Of a full disk or damaged samples: what is done need not be done again.
-      const int64_t whole = whole_shards();
-      if (comm_.rank() == 0 && whole > 0)
-        log::warn("{}: the {} shards that are whole stay; the same pack goes on from them", folder_, whole);
-      else if (comm_.rank() == 0)
-        clear(folder_);
+    } catch (...) {
+      if (comm_.rank() == 0) keep_whole_shards();
       throw;
     }
   }
 
  private:
-  int64_t whole_shards() const {
-    int64_t found = 0;
+  // After a full disk or damaged samples what is done need not be done again.
+  void keep_whole_shards() const {
+    int64_t whole = 0;
     for (size_t s = 0; s < shards_.size(); ++s)
-      found += fs::exists(fs::path(folder_) / shard_name(int64_t(s)));
-    return found;
+      whole += fs::exists(fs::path(folder_) / shard_name(int64_t(s)));
+    if (whole > 0)
+      log::warn("{}: the {} shards that are whole stay; the same pack goes on from them", folder_, whole);
+    else
+      clear(folder_);
   }
 
   int64_t sum(int64_t mine) const {  // over the ranks

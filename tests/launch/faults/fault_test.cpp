@@ -205,11 +205,7 @@ int recorded(const std::string& folder, const std::string& arguments, const std:
 }
 
 TEST_F(Faults, AKilledRunConsumesTheSamplesOfAnUnbrokenOneOnAnyNumberOfRanks) {
-  const auto start = [&](const std::string& folder, const std::string& run, const std::string& record, int n,
-                         const std::string& fault, const std::string& more) {
-    return recorded(folder, ranks(n, flags(run) + more), record, fault);
-  };
-  ASSERT_EQ(start(dir_ + "whole", dir_ + "whole/run", dir_ + "whole.txt", 2, "none -1 0", ""), 0);
+  ASSERT_EQ(recorded(dir_ + "whole", ranks(2, flags(dir_ + "whole/run")), dir_ + "whole.txt"), 0);
   const Record whole = batches_of(dir_ + "whole.txt");
   ASSERT_EQ(int64_t(whole.size()), kSteps);
   for (int i = 0; i < std::max(3, repeats()); ++i) {
@@ -217,8 +213,10 @@ TEST_F(Faults, AKilledRunConsumesTheSamplesOfAnUnbrokenOneOnAnyNumberOfRanks) {
     const auto step = std::uniform_int_distribution<int64_t>(1, kSteps - 2)(random_);
     SCOPED_TRACE(fmt::format("killed at step {}, resumed on {} ranks", step, n));
     const std::string folder = fmt::format("{}order-{}", dir_, i), record = folder + ".txt";
-    EXPECT_EQ(start(folder, folder + "/run", record, 2, fmt::format("kill {} {}", i % 2, step), ""), 137);
-    EXPECT_EQ(start(folder + "-again", folder + "/run", record, n, "none -1 0", " --resume"), 0);
+    EXPECT_EQ(
+        recorded(folder, ranks(2, flags(folder + "/run")), record, fmt::format("kill {} {}", i % 2, step)),
+        137);
+    EXPECT_EQ(recorded(folder + "-again", ranks(n, flags(folder + "/run") + " --resume"), record), 0);
     EXPECT_EQ(batches_of(record), whole);
     fs::remove_all(folder);
   }
