@@ -9,10 +9,12 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <random>
 #include <sstream>
 #include <thread>
 
@@ -160,6 +162,13 @@ inline int64_t logged_step(const std::string& run) {
 class JobTest : public testing::Test {
  protected:
   static inline std::string dir_;
+  static inline std::mt19937 random_{std::random_device{}()};
+
+  // SADDLE_FAULT_REPEATS: how often what is left to chance is tried.
+  static int repeats() {
+    const char* value = std::getenv("SADDLE_FAULT_REPEATS");
+    return value ? std::atoi(value) : 1;
+  }
 
   static std::string folder() {  // of the test that runs
     return dir_ + testing::UnitTest::GetInstance()->current_test_info()->name();
