@@ -13,6 +13,8 @@
 #include "dist/launcher.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
+#include "launch/open_data.h"
+#include "launch/shell_words.h"
 #include "launch/slurm.h"
 
 namespace saddle {
@@ -28,18 +30,16 @@ struct Training {
   bool dry_run = false;
 };
 
+// Without a / at its end, which would hide the folder's name.
 std::string absolute(const std::string& path) {
-  return fs::absolute(path).lexically_normal().string();
+  const fs::path whole = fs::absolute(path).lexically_normal();
+  return (whole.has_filename() ? whole : whole.parent_path()).string();
 }
 
 // Arguments of `saddle` but for --out and --resume: with absolute paths, as jobs start elsewhere.
 Words train_words(const Training& t) {
-  Words words = {"train", fs::exists(t.recipe) ? absolute(t.recipe) : t.recipe};
-  for (const std::string& data : t.data) {
-    const size_t equals = data.find('=');
-    const size_t path = equals == std::string::npos || fs::exists(data) ? 0 : equals + 1;
-    words.insert(words.end(), {"--data", data.substr(0, path) + absolute(data.substr(path))});
-  }
+  Words words = {"train", fs::is_regular_file(t.recipe) ? absolute(t.recipe) : t.recipe};
+  if (!t.data.empty()) words.insert(words.end(), {"--data", data_text(t.data)});
   words.insert(words.end(), t.more.begin(), t.more.end());
   return words;
 }
@@ -49,6 +49,12 @@ void validate(const Training& t) {
   words.erase(words.begin());
   words.insert(words.end(), {"--out", t.out, "--resume"});
   validate_train(words);
+}
+
+// Standard output has what was asked for and a shell understands; what it means stands beside it.
+void explain(const std::string& started, const std::string& summary) {
+  std::cout << started << std::flush;
+  std::cerr << summary << "nothing was started: without --dry-run it would be" << std::endl;
 }
 
 // Each of mpirun's processes would start a job of its own.
@@ -89,17 +95,18 @@ int launch_slurm(const Training& t, SlurmJob job, const std::string& site_file, 
   Site site = site_file.empty() ? Site() : read_site(site_file);
   if (!flags.partition.empty()) site.partition = flags.partition;
   if (!flags.account.empty()) site.account = flags.account;
+  if (!flags.mem.empty()) site.mem = flags.mem;
   site.sbatch.insert(site.sbatch.end(), flags.sbatch.begin(), flags.sbatch.end());
   job.launcher = !flags.launcher.empty() ? flags.launcher : !site.launcher.empty() ? site.launcher : "srun";
   validate(t);
   job.run = absolute(t.out);
-  job.name = fs::path(job.run).filename().string();
+  job.name = job.run == "/" ? "saddle" : fs::path(job.run).filename().string();
   if (job.ranks == 0) job.ranks = std::max<int64_t>(1, job.gpus);
   job.train = train_words(t);
   job.train.insert(job.train.begin(), own_program());
   const std::string script = slurm_script(job, site);
   if (t.dry_run) {
-    std::cout << script;
+    explain(script, slurm_summary(job, site));
     return 0;
   }
   const std::string path = job.run + "/job.sbatch";
@@ -130,6 +137,14 @@ struct MpiFlags {
   std::string hostfile;
 };
 
+std::string mpi_summary(const MpiFlags& flags) {
+  const std::string cores = flags.cpus > 0 ? fmt::format("{} a rank, bound", flags.cpus)
+                                           : "ranks are not bound to any (--cpus-per-rank)";
+  return fmt::format("{:<12} {} {}\n{:<12} {}\n", "ranks", flags.ranks,
+                     flags.hostfile.empty() ? "on this machine" : "on the hosts of " + flags.hostfile,
+                     "cores", cores);
+}
+
 int launch_mpi(const Training& t, const MpiFlags& flags) {
   require_single();
   validate(t);
@@ -151,8 +166,11 @@ int launch_mpi(const Training& t, const MpiFlags& flags) {
   const Words train = train_words(t);
   words.insert(words.end(), train.begin(), train.end());
   words.insert(words.end(), {"--out", absolute(t.out), "--resume"});
+  if (t.dry_run) {
+    explain(quoted(words) + "\n", mpi_summary(flags));
+    return 0;
+  }
   std::cout << quoted(words) << std::endl;
-  if (t.dry_run) return 0;
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -166,7 +184,7 @@ void describe(CLI::App* sub, Training& t) {
   // One value a flag: else `--` would end its values instead of the flags.
   sub->add_option("--data", t.data, "As of `saddle train`")->allow_extra_args(false);
   sub->add_option("--out", t.out, "Run folder; a run that is there is gone on with")->required();
-  sub->add_flag("--dry-run", t.dry_run, "Print what would be started, and start nothing");
+  sub->add_flag("--dry-run", t.dry_run, "Print what would be started and what it would do; start nothing");
 }
 
 void add_slurm(CLI::App* parent, Command& chosen) {
@@ -189,6 +207,7 @@ void add_slurm(CLI::App* parent, Command& chosen) {
   sub->add_option("--ranks-per-node", job.ranks, "Default: one a GPU, or one")->check(CLI::PositiveNumber);
   sub->add_option("--cpus-per-rank", job.cpus, "Cores of its own for each rank; default: ranks are not bound")
       ->check(CLI::PositiveNumber);
+  sub->add_option("--mem", flags->site.mem, "Memory of each node, such as 64G; 0: all of it");
   sub->add_option("--time", job.time, "Time limit of one start: 30m, 12h, HH:MM:SS or D-HH:MM:SS");
   sub->add_option("--notice", job.notice, "Seconds before the limit to save and be requeued (default 120)")
       ->check(CLI::Range(1, 65535));

@@ -3,20 +3,11 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
-namespace saddle {
+#include "launch/site.h"
 
-// What holds for every job of a cluster: a TOML file such as those in cluster/sites.
-struct Site {
-  std::string account, partition, launcher;
-  std::vector<std::string> sbatch, srun, mpirun;  // further options
-  std::string setup;                              // lines of shell
-  std::vector<std::pair<std::string, std::string>> environment;
-};
-// Exit::usage for what is no such file, Exit::io.
-Site read_site(const std::string& path);
+namespace saddle {
 
 struct SlurmJob {
   std::string name, run;           // run folder, absolute
@@ -29,12 +20,11 @@ struct SlurmJob {
   int64_t notice = 120;            // seconds before the time limit
   std::string array;               // "0-7": trainings in run/seed-N
 };
+// Exit::usage for what Slurm or a script cannot take.
 std::string slurm_script(const SlurmJob& job, const Site& site);
+// Lines: the nodes, ranks, GPUs, cores, memory and time that the job asks for.
+std::string slurm_summary(const SlurmJob& job, const Site& site);
 
 std::string slurm_template();  // cluster/slurm/train.sbatch
-
-// As one word of a shell's command line.
-std::string quoted(const std::string& word);
-std::string quoted(const std::vector<std::string>& words);
 
 }  // namespace saddle

@@ -49,7 +49,8 @@ TEST(SlurmScript, SaysWhatTheJobNeeds) {
        {"#SBATCH --nodes=2\n", "#SBATCH --ntasks-per-node=8\n", "#SBATCH --gpus-per-node=8\n",
         "#SBATCH --cpus-per-task=4\n", "#SBATCH --time=1-00:00:00\n", "#SBATCH --signal=B:USR1@120\n",
         "#SBATCH --requeue\n", "#SBATCH --open-mode=append\n",
-        "#SBATCH '--output=/runs/my run/slurm-%j.log'\n", "'crop=it'\\''s' --out '/runs/my run' --resume)\n",
+        "#SBATCH \"--output=/runs/my run/slurm-%j.log\"\n",
+        "'crop=it'\\''s' --out '/runs/my run' --resume)\n",
         "launch=(srun --mpi=pmix --gpu-bind=none --distribution=block:block --cpus-per-task=4 "
         "--cpu-bind=cores)"})
     EXPECT_THAT(text, HasSubstr(line));
@@ -59,16 +60,18 @@ TEST(SlurmScript, SaysWhatTheJobNeeds) {
 TEST(SlurmScript, MpirunTakesTheSitesEnvironmentAlong) {
   const Folder folder;
   write_file(folder / "site.toml",
-             "account = 'me'\nsbatch = '--exclusive -C a100'\nmpirun = '--mca a b'\nsetup = '''\nmodule load "
+             "account = 'me'\nmem = '96G'\nsbatch = '--exclusive -C a100'\nmpirun = '--mca a b'\nsetup = "
+             "'''\nmodule load "
              "x\n'''\n"
              "[environment]\nNCCL_SOCKET_IFNAME = 'ib 0'\n");
   SlurmJob job = job_of_two_nodes();
   job.launcher = "mpirun";
   const std::string text = slurm_script(job, read_site(folder / "site.toml"));
   expect_script(text);
-  for (const char* line : {"#SBATCH --account=me\n", "#SBATCH --exclusive\n#SBATCH -C\n#SBATCH a100\n",
-                           "\nmodule load x\n", "export NCCL_SOCKET_IFNAME='ib 0'\n",
-                           "--map-by ppr:8:node:pe=4 --bind-to core -x NCCL_SOCKET_IFNAME --mca a b)"})
+  for (const char* line :
+       {"#SBATCH --account=me\n", "#SBATCH --mem=96G\n", "#SBATCH --exclusive\n#SBATCH -C\n#SBATCH a100\n",
+        "\nmodule load x\n", "export NCCL_SOCKET_IFNAME='ib 0'\n",
+        "--map-by ppr:8:node:pe=4 --bind-to core -x NCCL_SOCKET_IFNAME --mca a b)"})
     EXPECT_THAT(text, HasSubstr(line));
   EXPECT_THAT(text, Not(HasSubstr("launch=(srun")));
 }
@@ -93,6 +96,89 @@ TEST(SlurmScript, WhatCannotBeIsRefused) {
   const Folder folder;
   write_file(folder / "site.toml", "acount = 'me'\n");
   EXPECT_THAT(error_of([&] { read_site(folder / "site.toml"); }), HasSubstr("no key 'acount'"));
+}
+
+// tests/launch/slurm.sh has sbatch read them.
+TEST(SlurmScript, NamesAreWordsOfSbatchAndOfTheShell) {
+  SlurmJob job = job_of_two_nodes();
+  job.name = "a#b";
+  job.run = "/runs/50% \"it's\"";
+  const std::string text = slurm_script(job, {});
+  expect_script(text);
+  EXPECT_THAT(text, AllOf(HasSubstr("#SBATCH \"--job-name=a#b\"\n"),
+                          HasSubstr("#SBATCH \"--output=/runs/50%% \\\"it's\\\"/slurm-%j.log\"\n"),
+                          HasSubstr(" --out '/runs/50% \"it'\\''s\"' --resume)")));
+  job.run = "/runs/a\\b";
+  EXPECT_THAT(error_of([&] { slurm_script(job, {}); }), HasSubstr("backslash"));
+}
+
+TEST(SlurmScript, ControlCharactersAreRefusedWhereverTheyCome) {
+  const auto refused = [](const std::function<void(SlurmJob&, Site&)>& spoil) {
+    SlurmJob job = job_of_two_nodes();
+    Site site;
+    spoil(job, site);
+    EXPECT_THAT(error_of([&] { slurm_script(job, site); }), HasSubstr("control character"));
+  };
+  for (const std::string bad : {"a\nb", "a\rb", "a\tb", "a\x1b[0m", "a\x7f"}) {
+    refused([&](SlurmJob& job, Site&) { job.name = bad; });
+    refused([&](SlurmJob& job, Site&) { job.run = "/runs/" + bad; });
+    refused([&](SlurmJob& job, Site&) { job.train.push_back("--set=" + bad); });
+    refused([&](SlurmJob&, Site& site) { site.partition = bad; });
+    refused([&](SlurmJob&, Site& site) { site.sbatch = {"--comment=" + bad}; });
+  }
+}
+
+TEST(SlurmScript, MemoryNeedsItsUnit) {
+  Site site;
+  for (const char* good : {"0", "512M", "64G", "1T"}) {
+    site.mem = good;
+    EXPECT_THAT(slurm_script(job_of_two_nodes(), site), HasSubstr(std::string("--mem=") + good + "\n"));
+  }
+  for (const char* bad : {"64", "64GiB", "1.5G", "-1G", "much", "64G\n"}) {
+    site.mem = bad;
+    EXPECT_THAT(error_of([&] { slurm_script(job_of_two_nodes(), site); }), HasSubstr("such as 64G"));
+  }
+}
+
+TEST(SlurmSummary, CountsWhatTheJobWouldHave) {
+  SlurmJob job = job_of_two_nodes();
+  Site site;
+  site.mem = "64G";
+  EXPECT_THAT(
+      slurm_summary(job, site),
+      AllOf(HasSubstr("2 nodes with 8 ranks each, 16 in all, started by srun\n"),
+            HasSubstr("8 of each node, one a rank\n"), HasSubstr("32 of each node, 4 a rank, bound\n"),
+            HasSubstr("64G of each node\n"), HasSubstr("1d a start, then saved 120 s before")));
+  job.gpus = 4;
+  EXPECT_THAT(slurm_summary(job, site), HasSubstr("4 of each node, fewer than its ranks"));
+  EXPECT_THAT(slurm_summary(SlurmJob(), Site()),
+              AllOf(HasSubstr("1 node with 1 rank, started by srun\n"), HasSubstr("none: "),
+                    HasSubstr("as Slurm gives it (--mem)")));
+}
+
+TEST(Site, WhatAScriptCannotHoldIsRefused) {
+  const Folder folder;
+  const auto error = [&](const std::string& text) {
+    write_file(folder / "site.toml", text);
+    return error_of([&] { read_site(folder / "site.toml"); });
+  };
+  for (const char* key : {"account", "partition", "launcher", "mem", "environment.A"})
+    EXPECT_THAT(error(fmt::format("{} = \"a\\nb\"\n", key)),
+                AllOf(HasSubstr(key), HasSubstr("control character")));
+  EXPECT_THAT(error("setup = \"a\\rb\""), HasSubstr("control character"));
+  EXPECT_THAT(error("sbatch = \"--a \\u0001\""), HasSubstr("control character"));
+  for (const char* name : {"1A", "A-B", "'A B'", "'A=1'", "'A;rm'", "A.B", "'\xc3\x84'", "''"})
+    EXPECT_THAT(error(fmt::format("[environment]\n{} = 'x'\n", name)), HasSubstr("no name of an environment"))
+        << name;
+}
+
+TEST(Site, LinesMayEndAsOtherSystemsEndThem) {
+  const Folder folder;
+  write_file(folder / "site.toml",
+             "account = 'me'\r\nsetup = '''\r\nmodule load x\r\n\tmodule load y\r\n'''\r\n");
+  const Site site = read_site(folder / "site.toml");
+  EXPECT_EQ(site.account, "me");
+  EXPECT_EQ(site.setup, "module load x\n\tmodule load y\n");
 }
 
 TEST(Site, TheExampleIsOne) {
@@ -138,10 +224,34 @@ TEST_F(Launch, WithoutSlurmTheScriptIsThereAndSaysWhatToDo) {
   expect_error(
       launch("slurm gan-ns --data ring --out run -- --steps 5", "PATH=/nowhere"),
       "no sbatch here, so nothing was submitted: the script lies in '" + *folder_ / "run/job.sbatch'");
-  const Result dry = launch("slurm gan-ns --data ring --out run --dry-run -- --steps 5");
+  const Result dry = launch("slurm gan-ns --data ring --out run --dry-run -- --steps 5 2>/dev/null");
   EXPECT_EQ(dry.status, 0);
   EXPECT_EQ(dry.output, read_file(*folder_ / "run/job.sbatch"));
   EXPECT_THAT(dry.output, HasSubstr(" train gan-ns --data " + *folder_ / "ring --steps 5 --out "));
+}
+
+TEST_F(Launch, ADryRunSaysWhatItWouldBeBesideTheScript) {
+  const Result slurm = launch(
+      "slurm gan-ns --data ring --out dry --nodes 2 --ranks-per-node 4 --mem 8G --dry-run 2>&1 >script");
+  EXPECT_EQ(slurm.status, 0) << slurm.output;
+  EXPECT_THAT(slurm.output, AllOf(HasSubstr("2 nodes with 4 ranks each, 8 in all"), HasSubstr("8G of each")));
+  EXPECT_THAT(read_file(*folder_ / "script"), AllOf(HasSubstr("#!/bin/bash"), HasSubstr("--mem=8G")));
+  const Result mpi = launch("mpi gan-ns -n 3 --data ring --out dry --dry-run 2>&1 >command");
+  EXPECT_EQ(mpi.status, 0) << mpi.output;
+  EXPECT_THAT(mpi.output, HasSubstr("3 on this machine"));
+  EXPECT_THAT(read_file(*folder_ / "command"), HasSubstr("mpirun -n 3 "));
+  EXPECT_FALSE(fs::exists(*folder_ / "dry"));
+}
+
+TEST_F(Launch, OddNamesOfFoldersReachTheJob) {
+  const auto script = [&](const std::string& arguments) {
+    const Result dry = launch("slurm " + arguments + " --dry-run 2>err; cat err >&2");
+    EXPECT_EQ(dry.status, 0) << dry.output;
+    return dry.output;
+  };
+  EXPECT_THAT(script("gan-ns --data ring --out runs/a/"), HasSubstr("#SBATCH --job-name=a\n"));
+  EXPECT_THAT(script("gan-ns --data ring --out runs/a/./b/.."), HasSubstr("#SBATCH --job-name=a\n"));
+  expect_error(launch("slurm gan-ns --data ring --out \"$(printf 'a\\nb')\""), "control character");
 }
 
 TEST_F(Launch, SbatchsRefusalIsPassedOn) {
