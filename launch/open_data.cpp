@@ -1,5 +1,7 @@
 #include "launch/open_data.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <regex>
@@ -88,15 +90,36 @@ std::shared_ptr<Dataset> open_part(const Comm& host, const NamedFolder& part, co
   return data;
 }
 
+bool exists(const std::string& path) {
+  std::error_code none;  // what cannot be a path does not exist
+  return std::filesystem::exists(path, none);
+}
+
+// "a=DIR,b=DIR" at each comma that a name and "=" follow, but for those in the name of a folder that exists.
+std::vector<std::string> split_parts(const std::string& text) {
+  static const std::regex next(",(?=[A-Za-z][A-Za-z0-9_]*=)");
+  const std::vector<std::string> pieces(std::sregex_token_iterator(text.begin(), text.end(), next, -1), {});
+  std::vector<std::string> parts;
+  for (size_t from = 0; from < pieces.size();) {
+    size_t until = pieces.size();
+    const auto part = [&] {
+      return fmt::format("{}", fmt::join(pieces.begin() + from, pieces.begin() + until, ","));
+    };
+    while (until > from + 1 && !exists(part().substr(part().find('=') + 1))) --until;
+    parts.push_back(part());
+    from = until;
+  }
+  return parts;
+}
+
 }  // namespace
 
 std::vector<NamedFolder> parse_data(const std::string& text) {
-  static const std::regex first("^[A-Za-z][A-Za-z0-9_]*="), next(",(?=[A-Za-z][A-Za-z0-9_]*=)");
-  if (!std::regex_search(text, first)) return {{.folder = text}};
+  static const std::regex name("^[A-Za-z][A-Za-z0-9_]*=");
+  if (exists(text) || !std::regex_search(text, name)) return {{.folder = text}};
   std::vector<NamedFolder> parts;
   std::set<std::string> names;
-  for (std::sregex_token_iterator at(text.begin(), text.end(), next, -1), end; at != end; ++at) {
-    const std::string part = *at;
+  for (const std::string& part : split_parts(text)) {
     const size_t equals = part.find('=');
     parts.push_back({.name = part.substr(0, equals), .folder = part.substr(equals + 1)});
     require(names.insert(parts.back().name).second, Exit::usage, "--data: two data sets are called {}",

@@ -15,7 +15,8 @@ struct NamedFolder {
   std::string name = {};  // empty: the only one, whose fields keep their names
   std::string folder;
 };
-// "DIR", or "a=DIR,b=DIR". Exit::usage for a name that occurs twice.
+// "DIR", or "a=DIR,b=DIR"; what exists as a path is one, whatever its name. Exit::usage for a name that
+// occurs twice.
 std::vector<NamedFolder> parse_data(const std::string& text);
 // What --data gave, once or several times, as one text with absolute paths.
 std::string data_text(const std::vector<std::string>& flags);

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "dist/file.h"
+#include "launch/open_data.h"
 #include "launch/slurm.h"
 #include "tests/data/folder.h"
 #include "tests/support/shell.h"
@@ -188,6 +189,29 @@ TEST(Site, TheExampleIsOne) {
   expect_script(slurm_script(job_of_two_nodes(), site));
 }
 
+TEST(ParseData, WhatExistsIsAPathWhateverItsName) {
+  const Folder folder;
+  const auto texts = [](const std::string& text) {
+    std::vector<std::string> found;
+    for (const NamedFolder& part : parse_data(text)) found.push_back(part.name + " is " + part.folder);
+    return found;
+  };
+  using testing::ElementsAre;
+  EXPECT_THAT(texts("a=b"), ElementsAre("a is b"));
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  for (const char* name : {"a=b", "x,y=1", "x,y=1,z=2"}) fs::create_directory(name);
+  EXPECT_THAT(texts("a=b"), ElementsAre(" is a=b"));
+  EXPECT_THAT(texts("a=b/"), ElementsAre(" is a=b/"));
+  EXPECT_THAT(texts("n=a=b"), ElementsAre("n is a=b"));
+  EXPECT_THAT(texts("n=x,y=1"), ElementsAre("n is x,y=1"));
+  EXPECT_THAT(texts("n=x,y=1,z=2,m=a=b"), ElementsAre("n is x,y=1,z=2", "m is a=b"));
+  EXPECT_THAT(texts("n=x,m=nowhere"), ElementsAre("n is x", "m is nowhere"));
+  EXPECT_EQ(data_text({"a=b/"}), folder / "a=b/");
+  EXPECT_EQ(data_text({"n=a=b", "m=x,y=1"}), "n=" + folder / "a=b,m=" + folder / "x,y=1");
+  fs::current_path(before);
+}
+
 class Launch : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -251,6 +275,9 @@ TEST_F(Launch, OddNamesOfFoldersReachTheJob) {
   };
   EXPECT_THAT(script("gan-ns --data ring --out runs/a/"), HasSubstr("#SBATCH --job-name=a\n"));
   EXPECT_THAT(script("gan-ns --data ring --out runs/a/./b/.."), HasSubstr("#SBATCH --job-name=a\n"));
+  ASSERT_EQ(shell("cd " + folder_->path() + " && cp -r ring n=ring && mkdir gan-ns").status, 0);
+  EXPECT_THAT(script("gan-ns --data n=ring --out run"),
+              HasSubstr(" train gan-ns --data " + *folder_ / "n=ring "));
   expect_error(launch("slurm gan-ns --data ring --out \"$(printf 'a\\nb')\""), "control character");
 }
 
