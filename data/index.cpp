@@ -2,9 +2,9 @@
 
 #include <filesystem>
 
-#include "data/json.h"
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/json.h"
 
 namespace saddle {
 namespace {
@@ -29,7 +29,7 @@ json extent_to_json(const Extent& extent) {
 
 // A place in a file, or a size: not negative, and small enough to be added to.
 int64_t place(const json& in, const char* key, int64_t otherwise) {
-  const int64_t value = in.contains(key) ? integer(in[key]) : otherwise;
+  const int64_t value = in.contains(key) ? integer_at(in, key) : otherwise;
   require(value >= 0 && value <= kMost, Exit::data, "expected a place in a file as {}, found {}", key, value);
   return value;
 }
@@ -54,27 +54,27 @@ json shard_to_json(const ShardInfo& shard) {
 }
 
 ShardInfo shard_from_json(const json& in, int64_t format) {
-  ShardInfo shard{.file = in.at("file"),
+  ShardInfo shard{.file = text_at(in, "file"),
                   .count = place(in, "count", -1),
                   .bytes = place(in, "bytes", -1),
-                  .digest = in.at("digest")};
+                  .digest = text_at(in, "digest")};
   require(!shard.file.empty() && shard.file.find('/') == std::string::npos, Exit::data,
           "expected the name of a file beside it, found \"{}\"", shard.file);
   if (format == 1) return shard;
-  for (const json& each : in.at("extents")) shard.extents.push_back(extent_from_json(each));
+  for (const json& each : list_at(in, "extents")) shard.extents.push_back(extent_from_json(each));
   return shard;
 }
 
 Index from_json(const json& in) {
-  const int64_t format = integer(in.at("format"));
+  const int64_t format = integer_at(in, "format");
   require(format >= 1 && format <= kFormatVersion, Exit::data,
-          "expected format 1 to {}, found {}: use a newer saddle, or pack it again", kFormatVersion, format);
-  Index index{.schema = schema_from_json(in.at("schema")),
-              .count = integer(in.at("count")),
-              .fingerprint = in.at("fingerprint"),
-              .provenance = in.at("provenance")};
+          "expected format 1 to {}, found {}: use a newer saddle", kFormatVersion, format);
+  Index index{.schema = schema_from_json(value_at(in, "schema")),
+              .count = integer_at(in, "count"),
+              .fingerprint = text_at(in, "fingerprint"),
+              .provenance = value_at(in, "provenance")};
   int64_t sum = 0;
-  for (const json& each : in.at("shards")) {
+  for (const json& each : list_at(in, "shards")) {
     index.shards.push_back(shard_from_json(each, format));
     sum += index.shards.back().count;
     require(sum <= kMost, Exit::data, "expected at most {} samples, found {}", kMost, sum);
@@ -92,11 +92,8 @@ bool has_index(const std::string& folder) {
   return std::filesystem::exists(index_path(folder));
 }
 
-Index parse_index(const std::string& text) try {
-  require(!is_deep(text), Exit::data, "malformed: nested too deeply; pack it again with --force");
-  return from_json(json::parse(text));
-} catch (const json::exception& error) {
-  fail(Exit::data, "malformed: {}; pack it again with --force", error.what());
+Index parse_index(const std::string& text) {
+  return from_json(parse_json(text, ""));
 }
 
 Index read_index(const std::string& folder) {
@@ -107,7 +104,7 @@ Index read_index(const std::string& folder) {
   try {
     return parse_index(read_file(path));
   } catch (const Error& error) {
-    fail(error.kind, "{}: {}", path, error.what());
+    fail(error.kind, "{}: {}; restore it, or pack again with --force", path, error.what());
   }
 }
 

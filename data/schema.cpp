@@ -4,8 +4,8 @@
 #include <array>
 #include <set>
 
-#include "data/json.h"
 #include "dist/error.h"
+#include "dist/json.h"
 
 namespace saddle {
 namespace {

@@ -10,8 +10,8 @@
 
 #include "data/checksum.h"
 #include "data/hdf5.h"
-#include "data/json.h"
 #include "dist/error.h"
+#include "dist/json.h"
 
 namespace saddle {
 namespace {
@@ -184,8 +184,7 @@ class Reader {
     check(text && bytes <= std::filesystem::file_size(path_) ? 0 : -1);
     std::string value(bytes, '\0');
     check(H5Aread(made, type, value.data()));
-    check(is_deep(value) ? -1 : 0);
-    return nlohmann::json::parse(value, nullptr, /*allow_exceptions=*/false);
+    return parse_json(value, path_ + ": its " + name);
   }
 
   Extent extent(const Field& field, int64_t count) const {
