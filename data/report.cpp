@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/account.h"
 #include "data/kind.h"
 #include "data/picture.h"
 #include "data/sheet.h"
@@ -84,7 +85,10 @@ std::string list(const std::vector<std::string>& lines, const char* kind) {
 
 std::string facts(const Audit& audit) {
   const Index& index = audit.index;
-  return "<table>\n" + row("source", source_of(index)) + row("samples", std::to_string(index.count)) +
+  std::string account;
+  for (const auto& [what, value] : account_rows(index)) account += row(what, value);
+  return "<table>\n" + row("source", source_of(index)) + account +
+         row("samples", std::to_string(index.count)) +
          row("shards",
              fmt::format("{}, {:.1f} MiB together", index.shards.size(), double(audit.bytes) / (1 << 20))) +
          row("fingerprint", index.fingerprint) + "</table>\n";
@@ -223,6 +227,10 @@ FieldText field_text(const Field& field, const FieldFigures& figures) {
           length};
 }
 
+nlohmann::json pack_report(const Index& index) {
+  return index.provenance.is_object() ? index.provenance.value("report", nlohmann::json()) : nlohmann::json();
+}
+
 }  // namespace
 
 std::string source_of(const Index& index) {
@@ -268,6 +276,7 @@ nlohmann::json to_json(const Checked& checked) {
     fields.push_back(field_json(audit.index.schema.fields[f], audit.fields[f]));
   return {{"folder", checked.folder},
           {"source", source_of(audit.index)},
+          {"pack", pack_report(audit.index)},
           {"samples", audit.index.count},
           {"shards", audit.index.shards.size()},
           {"bytes", audit.bytes},

@@ -2,6 +2,7 @@
 #include <array>
 #include <filesystem>
 
+#include "data/account.h"
 #include "data/picture.h"
 #include "data/report.h"
 #include "data/sheet.h"
@@ -60,6 +61,7 @@ void print_table(const Checked& checked) {
   for (const auto& problem : audit.problems) fmt::print("{}\n", problem);
   print_row("folder", checked.folder);
   print_row("source", source_of(audit.index));
+  for (const auto& [what, value] : account_rows(audit.index)) print_row(what.c_str(), value);
   print_row("samples", std::to_string(audit.index.count));
   print_row("shards", fmt::format("{}, {:.1f} MiB together", audit.index.shards.size(),
                                   double(audit.bytes) / (1 << 20)));

@@ -49,9 +49,9 @@ Order order_of(const Dataset& data, const TrainOptions& o, uint64_t seed) {
 
 Transform parse_crop(const std::string& text, uint64_t seed) {
   std::smatch found;
-  require(std::regex_match(text, found, std::regex("([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")), Exit::usage,
-          "data.crop: expected HEIGHTxWIDTH such as 64x64, found '{}'", text);
-  return crop(std::stoll(found[1]), std::stoll(found[2]), seed);
+  require(std::regex_match(text, found, std::regex("([1-9][0-9]{0,5})(x([1-9][0-9]{0,5}))?")), Exit::usage,
+          "data.crop: expected HEIGHTxWIDTH such as 64x64, or one number for both, found '{}'", text);
+  return crop(std::stoll(found[1]), std::stoll(found[2].matched ? found[3] : found[1]), seed);
 }
 
 ReadOptions read_options(const TrainOptions& o) {

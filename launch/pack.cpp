@@ -1,8 +1,8 @@
 // saddle pack: a source -> a folder of shards, by all ranks together.
 #include "data/pack/pack.h"
 
+#include "data/account.h"
 #include "dist/error.h"
-#include "dist/log.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
 
@@ -13,9 +13,11 @@ std::optional<ImageSize> parse_size(const std::string& text) {
   if (text.empty()) return {};
   ImageSize size;
   char rest;
-  const int found = std::sscanf(text.c_str(), "%ldx%ld%c", &size.height, &size.width, &rest);
+  int found = std::sscanf(text.c_str(), "%ldx%ld%c", &size.height, &size.width, &rest);
+  if (found == 1 && text.find_first_not_of("0123456789") == std::string::npos)
+    size.width = size.height, found = 2;
   require(found == 2 && size.height > 0 && size.width > 0, Exit::usage,
-          "--size: expected HEIGHTxWIDTH such as 64x64, found {}", text);
+          "--size: expected HEIGHTxWIDTH such as 64x64, or one number for both, found {}", text);
   return size;
 }
 
@@ -27,16 +29,20 @@ int64_t bytes_of(const Index& index) {
 
 void say(const Packed& packed, const PackRequest& request) {
   const Index& index = packed.index;
-  if (packed.skipped) log::warn("{} damaged samples were skipped", packed.skipped);
   fmt::print("{} {}: {} samples of {}, {:.1f} MiB in {} shard{} under {}\n",
              packed.already ? "already packed" : "packed", request.source, index.count,
              describe(index.schema), double(bytes_of(index)) / (1 << 20), index.shards.size(),
              index.shards.size() == 1 ? "" : "s", packed.folder);
+  std::vector<AccountRow> rows = account_rows(index), classes = class_rows(index.schema);
+  rows.insert(rows.begin() + (rows.empty() ? 0 : 1), classes.begin(), classes.end());
+  for (const auto& [what, value] : rows) fmt::print("  {:<10} {}\n", what, value);
 }
 
 int run(World& world, PackRequest request, const std::string& size) {
   const Comm comm = world.comm("cpu");
   comm.together([&] { request.size = parse_size(size); });
+  if (request.size)  // however it was written
+    request.given["size"] = fmt::format("{}x{}", request.size->height, request.size->width);
   if (request.threads == 0)
     request.threads = fair_threads(int64_t(allowed_cores().size()), comm.local_size());
   const std::vector<Packed> all = pack(request, comm);
@@ -63,7 +69,7 @@ class Flags {
 };
 
 void add_picture_flags(Flags flags, PackRequest& r, std::string& size) {
-  flags.add("size", size, "HEIGHTxWIDTH in pixels (default: the source's)");
+  flags.add("size", size, "HEIGHTxWIDTH in pixels, or one number for both (default: the source's)");
   flags.add("channels", r.channels, "1 grey, 3 RGB, 4 RGBA (default: the source's, alpha blended)")
       ->check(CLI::IsMember({1, 3, 4}));
   flags.add("bits", r.bits, "8 or 16 a channel (default: the source's)")->check(CLI::IsMember({8, 16}));
@@ -78,6 +84,8 @@ void add_picture_flags(Flags flags, PackRequest& r, std::string& size) {
       ->check(CLI::IsMember({"edges", "grey", "down2", "down4", "down8"}));
   flags.add("mask", r.mask, "Masks or label maps, matched by name: field mask");
   flags.add("attributes", r.attributes, "CSV file: file name, then a column an attribute");
+  flags.add("classes", r.classes,
+            "File of class names, one a line, that of class 0 first (default: those of the source, sorted)");
 }
 
 void add_array_flags(Flags flags, PackRequest& r) {
@@ -85,7 +93,7 @@ void add_array_flags(Flags flags, PackRequest& r) {
       ->check(CLI::IsMember({"auto", "NCHW", "NHWC"}));
   flags.add("slices", r.slices, "Of volumes: one sample a slice")
       ->check(CLI::IsMember({"axial", "coronal", "sagittal"}));
-  flags.add("patch", r.patch, "Of volumes: DxHxW, one sample a block");
+  flags.add("patch", r.patch, "Of volumes: DxHxW or one number, one sample a block");
   flags.add("range", r.range,
             "LOW:HIGH, the values of a volume that become black and white (default: its own)");
   flags.add("tokens", r.tokens, "Of text: char or word (default: char)")
@@ -103,9 +111,9 @@ void add_choice_flags(CLI::App& pack, PackRequest& r) {
           "--samples", r.samples,
           "Number of samples, evenly spread over the source (default: all; 100000 of a generated set)")
       ->check(CLI::PositiveNumber);
-  pack.add_option("--subset", r.subset, "Share such as 10% of every class, chosen by --seed");
+  pack.add_option("--subset", r.subset, "Share such as 10% or 0.1 of every class, chosen by --seed");
   pack.add_option("--validation", r.validation,
-                  "Share such as 10% that goes to OUT/validation, the rest to OUT/train");
+                  "Share such as 10% or 0.1 that goes to OUT/validation, the rest to OUT/train");
   pack.add_option("--seed", r.seed, "Of generated sets and of what is chosen")->capture_default_str();
   pack.add_flag("--skip-bad", r.skip_bad, "Leave out damaged samples instead of failing");
 }

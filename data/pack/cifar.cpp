@@ -27,8 +27,7 @@ class Store {
  public:
   explicit Store(const fs::path& path) : path_(path) {
     if (fs::is_directory(path)) {
-      for (const auto& entry : fs::directory_iterator(path))
-        if (entry.is_regular_file()) names_.insert(entry.path().filename().string());
+      for (Walk::File& file : walk(path.string(), /*deep=*/false).files) names_.insert(std::move(file.name));
     } else {
       Tar tar(path.string());
       while (const auto entry = tar.next()) names_.insert(fs::path(entry->name).filename().string());
@@ -301,10 +300,11 @@ const Importer kCifar{
     .name = "cifar",
     .takes = "CIFAR-10 or CIFAR-100 of Python or binary: cifar*.tar.gz, or a folder of its batches",
     .flags = "size channels filter crop background split",
-    .accepts =
-        [](const PackRequest& request) {
-          return is_archive_of_cifar(request.source) || is_folder_of_cifar(request.source);
-        },
+    .accepts = [](const PackRequest& request) -> Why {
+      if (is_archive_of_cifar(request.source)) return "an archive named cifar";
+      if (is_folder_of_cifar(request.source)) return "it holds batches of CIFAR";
+      return {};
+    },
     .open = open_cifar};
 
 }  // namespace saddle

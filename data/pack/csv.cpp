@@ -342,10 +342,11 @@ Source open_csv(const PackRequest& request) {
   return source;
 }
 
-bool accepts(const PackRequest& request) {
+Why accepts(const PackRequest& request) {
   const std::string& name = request.source;
-  const auto ends = [&](const char* tail) { return name.ends_with(tail); };
-  return (ends(".csv") || ends(".tsv") || ends(".csv.gz") || ends(".tsv.gz")) && fs::is_regular_file(name);
+  for (const char* tail : {".csv", ".tsv", ".csv.gz", ".tsv.gz"})
+    if (name.ends_with(tail) && fs::is_regular_file(name)) return std::string("its name ends in ") + tail;
+  return {};
 }
 
 }  // namespace

@@ -3,12 +3,14 @@
 #include <zip.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
-#include <numeric>
+#include <set>
 
 #include "dist/error.h"
 
@@ -16,10 +18,6 @@ namespace saddle {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_hidden(const std::string& name) {
-  return name.starts_with('.') || name.starts_with("__MACOSX") || name.find("/.") != std::string::npos;
-}
 
 int64_t seconds_of(fs::file_time_type time) {
   const auto system = std::chrono::file_clock::to_sys(time);
@@ -29,42 +27,28 @@ int64_t seconds_of(fs::file_time_type time) {
 class Folder : public Files {
  public:
   Folder(const std::string& root, const std::function<bool(const std::string&)>& keep) : Files(root, '/') {
+    Walk found = walk(root);
+    folders_ = std::move(found.folders), left_out_ = std::move(found.left_out);
     std::vector<Entry> entries;
-    std::vector<fs::path> above;
-    walk("", above, keep, entries);
-    stored_ = std::accumulate(entries.begin(), entries.end(), int64_t{0},
-                              [](int64_t sum, const Entry& entry) { return sum + entry.bytes; });
+    for (Walk::File& file : found.files) {
+      if (!keep(file.name)) {
+        leave_out(left_out_, kUnread, file.name);
+        continue;
+      }
+      newest_ = std::max(newest_, file.changed), stored_ += file.bytes;
+      entries.push_back({.name = std::move(file.name), .bytes = file.bytes});
+    }
     take(std::move(entries));
   }
 
   std::string read(size_t i, int64_t most) const override {
     std::ifstream file(path(i), std::ios::binary | std::ios::ate);
     const auto there = int64_t(file.tellg());
-    require(file.good() && there >= 0, Exit::data, "{}: cannot be read", path(i));
+    if (!file.good() || there < 0) fail(Exit::data, "{}: cannot be read: {}", path(i), std::strerror(errno));
     std::string out(size_t(std::min(there, most)), '\0');
     file.seekg(0).read(out.data(), std::streamsize(out.size()));
-    require(file.good(), Exit::data, "{}: cannot be read to its end", path(i));
+    if (!file.good()) fail(Exit::data, "{}: cannot be read to its end: {}", path(i), std::strerror(errno));
     return out;
-  }
-
- private:
-  // Links are followed, but not those that lead back to a folder they lie in.
-  void walk(const std::string& below, std::vector<fs::path>& above,
-            const std::function<bool(const std::string&)>& keep, std::vector<Entry>& entries) {
-    const fs::path here = fs::canonical(fs::path(root_) / below);
-    if (std::find(above.begin(), above.end(), here) != above.end()) return;
-    above.push_back(here);
-    for (const auto& entry : fs::directory_iterator(here)) {
-      const std::string name = (below.empty() ? "" : below + "/") + entry.path().filename().string();
-      if (is_hidden(name)) continue;
-      if (entry.is_directory())
-        walk(name, above, keep, entries);
-      else if (entry.is_regular_file() && keep(name)) {
-        entries.push_back({.name = name, .bytes = int64_t(entry.file_size())});
-        newest_ = std::max(newest_, seconds_of(entry.last_write_time()));
-      }
-    }
-    above.pop_back();
   }
 };
 
@@ -82,7 +66,13 @@ class Archive : public Files {
     const Handle handle = open();
     std::vector<Entry> entries = list(handle.get());
     unwrap(entries);
-    std::erase_if(entries, [&](const Entry& entry) { return !keep(entry.name); });
+    name_folders(entries);
+    std::erase_if(entries, [&](const Entry& entry) {
+      if (entry.name.ends_with('/')) return true;
+      if (keep(entry.name)) return false;
+      leave_out(left_out_, kUnread, entry.name);
+      return true;
+    });
     stored_ = int64_t(fs::file_size(root));
     newest_ = seconds_of(fs::last_write_time(root));
     take(std::move(entries));
@@ -130,7 +120,8 @@ class Archive : public Files {
     return handle;
   }
 
-  std::vector<Entry> list(zip_t* handle) const {
+  // Files, and folders that have an entry of their own: their names end in '/'.
+  std::vector<Entry> list(zip_t* handle) {
     std::vector<Entry> out;
     for (zip_int64_t k = 0; k < zip_get_num_entries(handle, 0); ++k) {
       zip_stat_t stat;
@@ -138,18 +129,32 @@ class Archive : public Files {
               Exit::data, "{}: damaged ZIP archive: {}", root_, zip_strerror(handle));
       std::string name = stat.name;
       std::replace(name.begin(), name.end(), '\\', '/');  // some programs of Windows
-      if (name.empty() || name.ends_with('/') || is_hidden(name)) continue;
+      if (name.empty() || (name.ends_with('/') && is_hidden(name))) continue;
+      if (is_hidden(name)) {
+        leave_out(left_out_, hidden_reason(name), name);
+        continue;
+      }
       out.push_back({.name = name, .bytes = int64_t(stat.size), .key = zip_uint64_t(k)});
     }
     return out;
   }
 
-  static void unwrap(std::vector<Entry>& entries) {
+  void unwrap(std::vector<Entry>& entries) {
     if (entries.empty()) return;
     const std::string wrapper = entries[0].name.substr(0, entries[0].name.find('/') + 1);
     for (const Entry& entry : entries)
       if (wrapper.empty() || !entry.name.starts_with(wrapper)) return;
     for (Entry& entry : entries) entry.name.erase(0, wrapper.size());
+    std::erase_if(entries, [](const Entry& entry) { return entry.name.empty(); });
+    wrapper_ = wrapper.substr(0, wrapper.size() - 1);
+  }
+
+  void name_folders(const std::vector<Entry>& entries) {
+    std::set<std::string> found;
+    for (const Entry& entry : entries)
+      if (const size_t slash = entry.name.find('/'); slash != std::string::npos)
+        found.insert(entry.name.substr(0, slash));
+    folders_.assign(found.begin(), found.end());
   }
 
   // Nothing is believed: neither that the archive is the one that was listed, nor the size that it claims.
@@ -224,6 +229,7 @@ bool is_archive(const std::string& path) {
 std::shared_ptr<const Files> open_files(const std::string& path,
                                         const std::function<bool(const std::string&)>& keep) {
   const std::string root = fs::absolute(path).lexically_normal().string();
+  require_reachable(root);
   if (fs::is_directory(root))
     return std::make_shared<Folder>(root.ends_with('/') ? fs::path(root).parent_path().string() : root, keep);
   require(is_archive(root), Exit::data, "{}: expected a folder or a ZIP archive", root);

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "data/pack/walk.h"
+
 namespace saddle {
 
 class Files {
@@ -26,6 +28,11 @@ class Files {
   int64_t bytes(size_t i) const { return bytes_[i]; }  // as declared; of an archive not yet proved
   std::string path(size_t i) const;                    // for errors: /folder/name, or archive.zip:name
   std::optional<size_t> find(const std::string& name) const;
+  const std::vector<std::string>& folders() const {
+    return folders_;
+  }                                                        // the outermost, sorted; also empty ones
+  const LeftOut& left_out() const { return left_out_; }    // all that is there and not in names()
+  const std::string& wrapper() const { return wrapper_; }  // of an archive: the folder that names() lack
   // The content, or at least its first `most` bytes where it is longer. Exit::data names the file.
   // Thread-safe.
   virtual std::string read(size_t i, int64_t most = std::numeric_limits<int64_t>::max()) const = 0;
@@ -41,14 +48,17 @@ class Files {
   std::vector<std::string> names_;
   std::vector<int64_t> bytes_;
   std::vector<uint64_t> keys_;
+  std::vector<std::string> folders_;
+  LeftOut left_out_;
+  std::string wrapper_;
   int64_t newest_ = 0, stored_ = 0;
 };
 
 bool is_archive(const std::string& path);  // a file that begins as a ZIP archive does
 
-// Those of which `keep` is true. Hidden ones (.git, .DS_Store, __MACOSX) are never listed, nor is the one
-// folder in which an archive may have wrapped everything part of the names. Exit::data names an archive that
-// is damaged.
+// Those of which `keep` is true; the others are counted. Hidden ones (.git, .DS_Store, __MACOSX) are never
+// listed, nor is the one folder in which an archive may have wrapped everything part of the names. Exit::data
+// names an archive that is damaged, Exit::io what cannot be read.
 std::shared_ptr<const Files> open_files(const std::string& path,
                                         const std::function<bool(const std::string& name)>& keep);
 

@@ -184,7 +184,10 @@ const Importer kGlyphs{
     .name = "glyphs",
     .takes = "a font (.ttf, .otf, .ttc): its characters, or all pictures of a colour font; --pair: two fonts",
     .flags = "size channels background characters pair filter",
-    .accepts = [](const PackRequest& request) { return is_font(request.source); },
+    .accepts = [](const PackRequest& request) -> Why {
+      if (!is_font(request.source)) return {};
+      return "its name is that of a font";
+    },
     .open = open_glyphs};
 
 }  // namespace saddle

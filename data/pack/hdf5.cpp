@@ -237,16 +237,17 @@ Source open_hdf5(const PackRequest& request) {
   return source;
 }
 
-bool accepts(const PackRequest& request) {
+Why accepts(const PackRequest& request) {
   const fs::path path(request.source), kind = path.extension();
-  return (kind == ".h5" || kind == ".hdf5") && fs::is_regular_file(path);
+  if ((kind != ".h5" && kind != ".hdf5") || !fs::is_regular_file(path)) return {};
+  return "its name ends in " + kind.string();
 }
 
 }  // namespace
 
 const Importer kHdf5{.name = "hdf5",
                      .takes = "an HDF5 file of arrays: imgs and labels as of BigGAN and StudioGAN, or others",
-                     .flags = "axes size channels bits filter crop background split",
+                     .flags = "axes size channels bits filter crop background split classes",
                      .accepts = accepts,
                      .open = open_hdf5};
 

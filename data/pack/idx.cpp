@@ -105,15 +105,30 @@ class IdxFile {
   int64_t item_ = 0;  // bytes
 };
 
+bool named_idx(const fs::path& path) {
+  return path.filename().string().find("idx") != std::string::npos;
+}
+
+fs::path images_in(const fs::path& folder, const std::string& split) {
+  const std::string prefix = split == "test" ? "t10k" : split;
+  for (const char* tail : {"-images-idx3-ubyte.gz", "-images-idx3-ubyte", "-images.idx3-ubyte"})
+    if (fs::is_regular_file(folder / (prefix + tail))) return folder / (prefix + tail);
+  return "";
+}
+
 // The images file that a request means, or nothing.
 fs::path images_of(const PackRequest& request) {
   const fs::path source(request.source);
-  if (fs::is_regular_file(source))
-    return source.filename().string().find("idx") == std::string::npos ? "" : source;
-  const std::string prefix = request.split == "test" ? "t10k" : request.split;
-  for (const char* tail : {"-images-idx3-ubyte.gz", "-images-idx3-ubyte", "-images.idx3-ubyte"})
-    if (fs::is_regular_file(source / (prefix + tail))) return source / (prefix + tail);
-  return "";
+  if (fs::is_regular_file(source)) return named_idx(source) || request.as == "idx" ? source : "";
+  return images_in(source, request.split);
+}
+
+Why accepts(const PackRequest& request) {
+  if (fs::is_regular_file(request.source) && named_idx(request.source)) return "its name holds idx";
+  for (const char* split : {"train", "test"})
+    if (fs::is_directory(request.source) && !images_in(request.source, split).empty())
+      return "it holds IDX files";
+  return {};
 }
 
 fs::path labels_beside(const fs::path& images) {
@@ -143,7 +158,12 @@ void name_fashion(Field& label, const fs::path& path) {
 }
 
 Source open_idx(const PackRequest& request) {
-  const fs::path path = images_of(request), labels = labels_beside(path);
+  const fs::path path = images_of(request);
+  require(
+      !path.empty(), Exit::data,
+      "{}: expected the IDX images of the part {} (t10k-images-idx3-ubyte of test), found none; see --split",
+      request.source, request.split);
+  const fs::path labels = labels_beside(path);
   std::vector<fs::path> files{path};
   std::vector<Array> arrays{array_of(path, "x")};
   if (!labels.empty()) arrays.push_back(array_of(labels, "label")), files.push_back(labels);
@@ -161,8 +181,8 @@ Source open_idx(const PackRequest& request) {
 const Importer kIdx{
     .name = "idx",
     .takes = "an IDX images file, or a folder with {train,t10k}-images-idx3-ubyte[.gz] (MNIST and kin)",
-    .flags = "axes size channels bits filter crop background split",
-    .accepts = [](const PackRequest& request) { return !images_of(request).empty(); },
+    .flags = "axes size channels bits filter crop background split classes",
+    .accepts = accepts,
     .open = open_idx};
 
 }  // namespace saddle

@@ -66,7 +66,9 @@ torch::Tensor draw(const Mixture& mixture, const Stream& which, const Stream& no
 Source open_mixture(const PackRequest& request) {
   require(!request.size && !request.channels, Exit::usage,
           "{} has no pictures: leave out --size and --channels", request.source);
-  const Mixture mixture = kTable.at(request.source)();
+  const auto named = kTable.find(request.source);
+  require(named != kTable.end(), Exit::usage, "{}: expected ring8, grid25 or hd10", request.source);
+  const Mixture mixture = named->second();
   const Stream which(request.seed, "mixture mode"), noise(request.seed, "mixture noise");
   Source source{.count = request.samples ? request.samples : kSamples, .sample = [=](int64_t i) {
                   return Batch{{"x", draw(mixture, which, noise, i)}};
@@ -81,11 +83,13 @@ Source open_mixture(const PackRequest& request) {
 
 }  // namespace
 
-const Importer kMixtures{
-    .name = "mixtures",
-    .takes = "ring8, grid25 or hd10: generated mixtures of Gaussians",
-    .flags = "",
-    .accepts = [](const PackRequest& request) { return kTable.contains(request.source); },
-    .open = open_mixture};
+const Importer kMixtures{.name = "mixtures",
+                         .takes = "ring8, grid25 or hd10: generated mixtures of Gaussians",
+                         .flags = "",
+                         .accepts = [](const PackRequest& request) -> Why {
+                           if (!kTable.contains(request.source)) return {};
+                           return "the name of a generated set";
+                         },
+                         .open = open_mixture};
 
 }  // namespace saddle

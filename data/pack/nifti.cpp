@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "data/pack/files.h"
 #include "data/pack/importers.h"
 #include "data/pack/nifti_file.h"
 #include "dist/error.h"
@@ -99,9 +100,11 @@ Range parse_range(const std::string& text) {
 Extents parse_patch(const std::string& text) {
   Extents out;
   char rest;
-  const int found = std::sscanf(text.c_str(), "%ldx%ldx%ld%c", &out[0], &out[1], &out[2], &rest);
+  int found = std::sscanf(text.c_str(), "%ldx%ldx%ld%c", &out[0], &out[1], &out[2], &rest);
+  if (found == 1 && text.find_first_not_of("0123456789") == std::string::npos)
+    out[1] = out[2] = out[0], found = 3;
   require(found == 3 && *std::min_element(out.begin(), out.end()) > 0, Exit::usage,
-          "--patch: expected DEPTHxHEIGHTxWIDTH such as 64x64x64, found {}", text);
+          "--patch: expected DEPTHxHEIGHTxWIDTH such as 64x64x64, or one number for all, found {}", text);
   return out;
 }
 
@@ -177,14 +180,14 @@ struct Nifti {
   }
 };
 
-std::vector<fs::path> files_of(const fs::path& source) {
+std::vector<fs::path> files_of(const fs::path& source, LeftOut& left_out) {
   if (fs::is_regular_file(source)) return {source};
+  const auto files = open_files(source.string(), [](const std::string& name) { return is_nifti(name); });
   std::vector<fs::path> found;
-  for (const auto& entry :
-       fs::recursive_directory_iterator(source, fs::directory_options::follow_directory_symlink))
-    if (entry.is_regular_file() && is_nifti(entry.path())) found.push_back(entry.path());
+  for (size_t i = 0; i < files->count(); ++i) found.emplace_back(files->path(i));
   require(!found.empty(), Exit::data, "{}: expected .nii or .nii.gz files, found none", source.string());
   std::sort(found.begin(), found.end());
+  left_out = files->left_out();
   return found;
 }
 
@@ -244,14 +247,14 @@ std::vector<NiftiHeader> headers_of(const fs::path& file, const fs::path& source
   return out;
 }
 
-void read_headers(std::vector<Role>& roles, const PackRequest& request) {
+void read_headers(std::vector<Role>& roles, const PackRequest& request, LeftOut& left_out) {
   const fs::path source = fs::absolute(request.source).lexically_normal();
-  for (const fs::path& file : files_of(source)) try {
+  for (const fs::path& file : files_of(source, left_out)) try {
       const auto headers = headers_of(file, source, roles, request);
       for (size_t r = 0; r < roles.size(); ++r) roles[r].files.push_back(headers[r]);
     } catch (const Error& error) {
       if (error.kind != Exit::data || !request.skip_bad) throw;
-      log::warn("left out: {}", error.what());
+      leave_out(left_out, "damaged", file.string());
     }
   require(!roles[0].files.empty(), Exit::data, "{}: none of its volumes can be read", request.source);
 }
@@ -334,7 +337,8 @@ Source open_nifti(const PackRequest& request) {
   require(request.range.empty() || !only_labels, Exit::usage, "--range: label maps are not windowed");
   require(request.pair.empty() || !only_labels, Exit::usage, "--pair: a label map alone has no partner");
   if (!request.range.empty()) nifti->range = parse_range(request.range);
-  read_headers(nifti->roles, request);
+  LeftOut left_out;
+  read_headers(nifti->roles, request, left_out);
   const Extents size = common_size(*nifti, request);
   nifti->how = {
       .channels = 1, .size = {size[1], size[2]}, .bits = 16, .filter = request.filter, .crop = request.crop};
@@ -348,15 +352,17 @@ Source open_nifti(const PackRequest& request) {
   source.serial = nifti->serial;
   source.sample = [nifti](int64_t i) { return nifti->sample(i); };
   source.provenance = provenance(*nifti, request);
+  source.left_out = std::move(left_out);
   return source;
 }
 
-bool accepts_nifti(const PackRequest& request) {
-  if (fs::is_regular_file(request.source)) return is_nifti(request.source);
-  if (!fs::is_directory(request.source)) return false;
-  const fs::directory_iterator entries(request.source);
-  return std::any_of(begin(entries), end(entries),
-                     [](const auto& entry) { return entry.is_regular_file() && is_nifti(entry.path()); });
+Why accepts_nifti(const PackRequest& request) {
+  if (fs::is_regular_file(request.source) && is_nifti(request.source))
+    return "its name ends in .nii or .nii.gz";
+  if (!fs::is_directory(request.source)) return {};
+  for (const Walk::File& file : walk(request.source, /*deep=*/false).files)
+    if (is_nifti(file.name)) return "it holds " + file.name;
+  return {};
 }
 
 }  // namespace

@@ -346,16 +346,17 @@ Source open_arrays(const PackRequest& request) {
   return source;
 }
 
-bool accepts(const PackRequest& request) {
-  const fs::path path(request.source);
-  return (path.extension() == ".npy" || path.extension() == ".npz") && fs::is_regular_file(path);
+Why accepts(const PackRequest& request) {
+  const fs::path path(request.source), kind = path.extension();
+  if ((kind != ".npy" && kind != ".npz") || !fs::is_regular_file(path)) return {};
+  return "its name ends in " + kind.string();
 }
 
 }  // namespace
 
 const Importer kNpy{.name = "npy",
                     .takes = "a NumPy file .npy (labels in NAME_labels.npy or labels.npy) or .npz",
-                    .flags = "axes size channels bits filter crop background split",
+                    .flags = "axes size channels bits filter crop background split classes",
                     .accepts = accepts,
                     .open = open_arrays};
 

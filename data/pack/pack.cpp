@@ -8,11 +8,14 @@
 #include <sstream>
 #include <thread>
 
+#include "data/pack/classes.h"
+#include "data/pack/importers.h"
 #include "data/pack/select.h"
 #include "data/progress.h"
 #include "data/shard_writer.h"
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/json.h"
 #include "dist/log.h"
 
 namespace saddle {
@@ -56,19 +59,36 @@ json provenance(const Source& source, const PackRequest& request, const Selectio
   return out;
 }
 
+// For the reader; no part of what a pack is compared by.
+json report(const Source& source, int64_t skipped) {
+  json out{{"importer", source.importer},
+           {"why", source.why},
+           {"left_out", to_json(source.left_out)},
+           {"notes", source.notes}};
+  if (skipped) out["skipped"] = skipped;
+  return out;
+}
+
 bool is_rubble(const fs::path& folder) {  // only what an interrupted pack leaves
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename();
+  const Walk found = walk(folder.string(), /*deep=*/false);
+  if (!found.folders.empty() || !found.left_out.empty()) return false;
+  for (const Walk::File& file : found.files) {
+    const std::string& name = file.name;
     if (!name.starts_with("shard-") && !name.starts_with(kIndexFile) && !name.starts_with(kPlan))
       return false;
   }
   return true;
 }
 
+json without_report(json provenance) {
+  if (provenance.is_object()) provenance.erase("report");
+  return provenance;
+}
+
 bool same_pack(const std::string& out, const json& provenance) {
   if (!has_index(out)) return false;
   try {
-    return read_index(out).provenance == provenance;
+    return without_report(read_index(out).provenance) == provenance;
   } catch (const Error&) {
     return false;
   }
@@ -83,15 +103,24 @@ void clear(const std::string& folder) {
   fs::remove(plan_path(folder));
 }
 
+json read_plan(const std::string& folder) try {
+  return without_report(parse_json(read_file(plan_path(folder)), plan_path(folder)));
+} catch (const Error& error) {
+  if (error.kind != Exit::data) throw;
+  return {};  // of another version, or damaged: another plan
+}
+
 // Leaves the folder with this plan and no shard but the plan's own. What was begun without --skip-bad goes on
 // with it: its shards have nothing to skip.
 void make_room(const std::string& folder, const json& plan, bool force) {
-  fs::create_directories(folder);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  require(!error, Exit::io, "{}: cannot be made: {}; choose another --out", folder, error.message());
   json strict = plan;
   strict["pack"]["skip_bad"] = false;
   bool interrupted = false;
   if (!has_index(folder) && fs::exists(plan_path(folder))) {
-    const json found = json::parse(read_file(plan_path(folder)), nullptr, /*allow_exceptions=*/false);
+    const json found = read_plan(folder);
     interrupted = found == plan || found == strict;
   }
   if (!interrupted || force) {
@@ -251,20 +280,22 @@ class Job {
             "{} of {} samples are damaged, the first: {}; mend or remove them, or pass --skip-bad",
             out.skipped, count_, first);
     comm_.together([&] {
-      if (comm_.rank() == 0) publish();
+      if (comm_.rank() == 0) publish(out.skipped);
     });
     comm_.together([&] { out.index = read_index(folder_); });
     return out;
   }
 
-  void publish() {
+  void publish(int64_t skipped) {
     std::vector<ShardInfo> all;
     for (size_t s = 0; s < shards_.size(); ++s)
       if (fs::exists(fs::path(folder_) / shard_name(int64_t(s))))
         all.push_back(mine(s) && shards_[s]
                           ? *shards_[s]
                           : read_header(fs::path(folder_) / shard_name(int64_t(s)), source_.schema));
-    publish_index(folder_, source_.schema, all, provenance_);
+    json about = provenance_;
+    about["report"] = report(source_, skipped);
+    publish_index(folder_, source_.schema, all, about);
     fs::remove(plan_path(folder_));
   }
 
@@ -288,9 +319,63 @@ bool heeds(const Importer& importer, const std::string& flag) {
          std::istream_iterator<std::string>();
 }
 
-const Importer& find_importer(const PackRequest& request) {
+// What this program wrote itself is no source.
+void refuse_own(const std::string& source) {
+  const auto holds = [&](const std::string& name) { return fs::exists(fs::path(source) / name); };
+  const auto packed = [&](const std::string& part) {
+    return holds(part + shard_name(0)) && (holds(part + kIndexFile) || holds(part + kPlan));
+  };
+  require(!packed(""), Exit::usage,
+          "{0}: is packed already; `saddle check {0}` describes it, `saddle train --data {0}` reads it",
+          source);
+  require(!packed("train/"), Exit::usage,
+          "{0}: is packed already, into train/ and validation/; `saddle train --data {0}/train` reads it",
+          source);
+  require(!holds("options.toml") || !holds("checkpoints"), Exit::usage,
+          "{0}: is the folder of a run, no source; `saddle sample {0}` draws from it", source);
+}
+
+fs::path real_path(const std::string& path) {
+  std::string whole = fs::absolute(path).lexically_normal().string();
+  if (whole.size() > 1 && whole.ends_with('/')) whole.pop_back();
+  std::error_code error;
+  const fs::path real = fs::weakly_canonical(whole, error);
+  return error ? fs::path(whole) : real;
+}
+
+bool lies_in(const fs::path& inner, const fs::path& outer) {
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
+// Else the next pack would find this one among its files, or this one would take its source for rubble.
+void refuse_itself(const PackRequest& request) {
+  if (request.out.empty()) return;
+  const fs::path source = real_path(request.source), out = real_path(request.out);
+  require(source != out, Exit::usage, "--out {}: is the source itself; choose another folder", request.out);
+  require(!lies_in(out, source), Exit::usage,
+          "--out {}: lies in the source {} and would be taken for a part of it; choose a folder beside it",
+          request.out, request.source);
+  require(!lies_in(source, out), Exit::usage, "--out {}: holds the source {}; choose a folder of its own",
+          request.out, request.source);
+}
+
+struct Chosen {
+  const Importer* importer;
+  std::string why;
+};
+
+Chosen find_importer(const PackRequest& request) {
+  require(!request.source.empty(), Exit::usage, "SOURCE: expected{}; found an empty name", importer_help());
+  if (request.as.empty() ? !kMixtures.accepts(request) : request.as != kMixtures.name) {
+    require_reachable(request.source);
+    refuse_own(request.source);
+    refuse_itself(request);
+  }
   for (const Importer* importer : importers())
-    if (request.as.empty() ? importer->accepts(request) : request.as == importer->name) return *importer;
+    if (request.as == importer->name)
+      return {importer, fmt::format("as --as {} asks", request.as)};
+    else if (const Why why = request.as.empty() ? importer->accepts(request) : std::nullopt)
+      return {importer, *why};
   require(request.as.empty(), Exit::usage, "--as {}: no such kind of source; there are{}", request.as,
           importer_help());
   fail(Exit::usage, "{}: {}; SOURCE may be{}", request.source,
@@ -308,17 +393,25 @@ std::string importer_help() {
 }
 
 Source open_source(const PackRequest& request) {
-  const Importer& importer = find_importer(request);
+  const auto [chosen, why] = find_importer(request);
+  const Importer& importer = *chosen;
   for (const auto& [flag, value] : request.given)
     require(heeds(importer, flag), Exit::usage,
             "--{}: means nothing for a source of kind {}, which heeds{}{}", flag, importer.name,
             *importer.flags ? " " : " no flags of its own", importer.flags);
-  return importer.open(request);
+  Source source = importer.open(request);
+  source.importer = importer.name, source.why = why;
+  name_classes(source, request);
+  return source;
 }
 
 std::vector<Packed> pack(const PackRequest& asked, const Comm& comm) {
   PackRequest request = asked;
   request.threads = std::max<int64_t>(1, request.threads);
+  comm.together([&] {
+    if (!request.subset.empty()) request.subset = percentage("subset", request.subset);
+    if (!request.validation.empty()) request.validation = percentage("validation", request.validation);
+  });
   Source source;
   std::vector<Selection> parts;
   comm.together([&] {

@@ -80,12 +80,16 @@ Source open_pair(const PackRequest& request) {
     picture(i, out);
   };
   second.provenance = {{"pair", b->identity()}};
-  return assemble(*a, fit_a, {picture_part("a", a, fit_a), second});
+  Source source = assemble(*a, fit_a, {picture_part("a", a, fit_a), second});
+  leave_out(source.left_out, b->left_out());
+  return source;
 }
 
 Source open(const PackRequest& request) {
   require(request.pair.empty() || request.derive.empty(), Exit::usage,
           "--pair and --derive: expected one of them, for both make the field b");
+  require(!request.pair.empty() || !request.derive.empty(), Exit::usage,
+          "{}: pairs need --pair FOLDER or --derive HOW", request.source);
   return request.pair.empty() ? open_derived(request) : open_pair(request);
 }
 
@@ -95,10 +99,10 @@ const Importer kPairs{
     .name = "pairs",
     .takes = "with --pair or --derive: pictures as below, each with another as fields a and b",
     .flags = "size channels bits filter crop background pair derive",
-    .accepts =
-        [](const PackRequest& request) {
-          return !(request.pair.empty() && request.derive.empty()) && holds_pictures(request.source);
-        },
+    .accepts = [](const PackRequest& request) -> Why {
+      if ((request.pair.empty() && request.derive.empty()) || !holds_pictures(request.source)) return {};
+      return request.pair.empty() ? "--derive was given" : "--pair was given";
+    },
     .open = open};
 
 }  // namespace saddle

@@ -184,7 +184,8 @@ std::vector<PicturePart> companions(FileSet files, const PackRequest& request, c
 }
 
 Source assemble(const Files& files, const Fit& fit, const std::vector<PicturePart>& parts) {
-  Source source{.count = int64_t(files.count()), .provenance = files.identity()};
+  Source source{
+      .count = int64_t(files.count()), .provenance = files.identity(), .left_out = files.left_out()};
   source.provenance["fit"] = {{"filter", fit.filter}, {"crop", fit.crop}, {"background", fit.background}};
   std::set<std::string> names;
   for (const PicturePart& part : parts) {
@@ -195,6 +196,7 @@ Source assemble(const Files& files, const Fit& fit, const std::vector<PicturePar
     }
     if (part.label) source.label = part.label;
     source.provenance.update(part.provenance);
+    source.notes.insert(source.notes.end(), part.notes.begin(), part.notes.end());
   }
   source.sample = [parts](int64_t i) {
     Batch out;

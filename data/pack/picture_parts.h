@@ -17,6 +17,7 @@ struct PicturePart {
   std::function<void(int64_t, Batch&)> add;              // of sample i, as [1, shape...]; thread-safe
   std::function<int64_t(int64_t)> label = {};            // of the part that adds the field `label`
   nlohmann::json provenance = nlohmann::json::object();  // added to the source's
+  std::vector<std::string> notes = {};                   // likewise
 };
 
 using FileSet = std::shared_ptr<const Files>;

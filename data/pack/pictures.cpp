@@ -1,7 +1,9 @@
 // A folder or ZIP archive of PNG and JPEG files. Sub-folders, if there are any, are the classes.
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
+#include "data/pack/classes.h"
 #include "data/pack/importers.h"
 #include "data/pack/picture_parts.h"
 #include "dist/error.h"
@@ -15,35 +17,49 @@ std::string class_of(const std::string& name) {
   return slash == std::string::npos ? "" : name.substr(0, slash);
 }
 
-std::vector<std::string> classes_of(const Files& files) {
+// Of every file; none if all lie beside each other. An archive's only folder is no class unless --classes
+// says so.
+std::vector<std::string> classes_of(const Files& files, const PackRequest& request) {
+  std::vector<std::string> out;
   std::map<std::string, size_t> seen;
-  for (size_t i = 0; i < files.count(); ++i) seen.emplace(class_of(files.names()[i]), i);
+  for (size_t i = 0; i < files.count(); ++i) {
+    out.push_back(class_of(files.names()[i]));
+    if (out.back().empty() && !request.classes.empty()) out.back() = files.wrapper();
+    seen.emplace(out.back(), i);
+  }
   const auto stray = seen.find("");
   if (seen.size() > 1 && stray != seen.end())
     fail(Exit::data, "{}: lies beside sub-folders, which are the classes; move it into one of them",
          files.path(stray->second));
-  std::vector<std::string> names;
-  for (const auto& [name, file] : seen)
-    if (!name.empty()) names.push_back(name);
-  return names;
+  if (stray == seen.end()) return out;
+  require(request.classes.empty(), Exit::usage,
+          "--classes: {} has no sub-folders, which would be its classes", request.source);
+  return {};
 }
 
-PicturePart class_part(const Files& files, const std::vector<std::string>& classes) {
+PicturePart class_part(const Files& files, const std::vector<std::string>& classes,
+                       const PackRequest& request) {
+  std::vector<std::string> notes, names = class_names(request, classes, notes, files.folders());
+  std::unordered_map<std::string, int32_t> number;
+  for (size_t i = 0; i < names.size(); ++i) number[names[i]] = int32_t(i), names[i] = readable(names[i]);
   std::vector<int32_t> labels;
-  for (const std::string& name : files.names())
-    labels.push_back(
-        int32_t(std::lower_bound(classes.begin(), classes.end(), class_of(name)) - classes.begin()));
-  std::vector<std::string> names;
-  for (const std::string& name : classes) names.push_back(readable(name));
-  return label_part(label_field(int64_t(names.size()), names), std::move(labels));
+  for (const std::string& name : classes) labels.push_back(number.at(name));
+  PicturePart part = label_part(label_field(int64_t(names.size()), names), std::move(labels));
+  part.notes = std::move(notes);
+  return part;
+}
+
+Why accepts(const PackRequest& request) {
+  if (!holds_pictures(request.source)) return {};
+  return is_archive(request.source) ? "a ZIP archive with pictures in it" : "a folder of no other kind";
 }
 
 Source open(const PackRequest& request) {
   const FileSet files = open_pictures(request.source);
-  const auto classes = classes_of(*files);
+  const auto classes = classes_of(*files, request);
   const Fit fit = common_fit(*files, request);
   std::vector<PicturePart> parts{picture_part("image", files, fit)};
-  if (!classes.empty()) parts.push_back(class_part(*files, classes));
+  if (!classes.empty()) parts.push_back(class_part(*files, classes, request));
   for (PicturePart& part : companions(files, request, fit)) parts.push_back(std::move(part));
   return assemble(*files, fit, parts);
 }
@@ -52,8 +68,8 @@ Source open(const PackRequest& request) {
 
 const Importer kPictures{.name = "pictures",
                          .takes = "a folder or ZIP archive of PNG and JPEG files; sub-folders are classes",
-                         .flags = "size channels bits filter crop background mask attributes",
-                         .accepts = [](const PackRequest& request) { return holds_pictures(request.source); },
+                         .flags = "size channels bits filter crop background mask attributes classes",
+                         .accepts = accepts,
                          .open = open};
 
 }  // namespace saddle

@@ -13,12 +13,7 @@ namespace saddle {
 namespace {
 
 double parse_share(const char* flag, const std::string& text) {  // "10%" -> 0.1
-  double value = 0;
-  const char* end = text.data() + text.size() - (text.ends_with('%') ? 1 : 0);
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  require(error == std::errc() && rest == end && text.ends_with('%') && value > 0 && value < 100, Exit::usage,
-          "--{}: expected a share between 0% and 100% such as 10%, found {}", flag, text);
-  return value / 100;
+  return std::stod(percentage(flag, text)) / 100;
 }
 
 std::vector<int64_t> spread(int64_t count, int64_t samples) {
@@ -48,6 +43,20 @@ Halves divide(const std::vector<int64_t>& from, const Source& source, double sha
 }
 
 }  // namespace
+
+std::string percentage(const char* flag, const std::string& text) {
+  const bool percent = text.ends_with('%');
+  double value = 0;
+  const char* end = text.data() + text.size() - (percent ? 1 : 0);
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  const bool number = error == std::errc() && rest == end && value > 0;
+  require(percent || !number || value < 1, Exit::usage,
+          "--{0} {1}: may mean {1} % or {2}; write {1}% or a fraction such as 0.2", flag, text,
+          value == 1 ? "all samples" : text + " samples");
+  require(number && value < 100, Exit::usage,
+          "--{}: expected a share between 0% and 100% such as 10% or 0.1, found {}", flag, text);
+  return percent ? text : fmt::format("{:.12g}%", value * 100);
+}
 
 std::vector<Selection> select(const PackRequest& request, const Source& source) {
   const bool thinned = request.samples > 0 && request.samples < source.count;

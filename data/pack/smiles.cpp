@@ -109,11 +109,12 @@ const Importer kSmiles{
     .name = "smiles",
     .takes = "molecules: .smi or .smiles, or .csv with a column SMILES (and SPLIT), also .gz",
     .flags = "length vocabulary split tokens",
-    .accepts =
-        [](const PackRequest& request) {
-          const bool list = ends_in(lower(request.source), {".smi", ".smiles"});
-          return (list && fs::is_regular_file(request.source)) || is_table(request.source);
-        },
+    .accepts = [](const PackRequest& request) -> Why {
+      const bool list = ends_in(lower(request.source), {".smi", ".smiles"});
+      if (list && fs::is_regular_file(request.source)) return "its name ends in .smi or .smiles";
+      if (is_table(request.source)) return "it is a table with a column SMILES";
+      return {};
+    },
     .open = open_smiles};
 
 }  // namespace saddle

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "data/pack/resize.h"
+#include "data/pack/walk.h"
 #include "data/schema.h"
 
 namespace saddle {
@@ -39,6 +40,7 @@ struct PackRequest {
   std::string derive = {};      // field b made of a: edges, grey, or down2, down4, down8
   std::string mask = {};        // a folder of masks, matched by name: field mask
   std::string attributes = {};  // a CSV file: file name, then one column an attribute
+  std::string classes = {};     // a file of class names, one a line, by number; empty: those that are there
 
   // Arrays, volumes, sequences.
   std::string axes = "auto";  // of HDF5 and NumPy pictures: auto, NCHW, NHWC
@@ -77,7 +79,15 @@ struct Source {
   std::function<int64_t(int64_t)> label = {};
   // {"source": ..., and whatever identifies the content cheaply: files, bytes, newest}
   nlohmann::json provenance = {};
+
+  // What `saddle pack` says of it.
+  std::string importer = {}, why = {};  // who took it, and what for
+  LeftOut left_out = {};                // files that are no part of a sample
+  std::vector<std::string> notes = {};  // sentences: what was made equal, what is missing
 };
+
+// Why an importer takes a source ("it holds dataset.json"); none: it does not.
+using Why = std::optional<std::string>;
 
 struct Importer {
   const char* name;
@@ -85,7 +95,9 @@ struct Importer {
   // Flags of its own that it heeds, by name without dashes: "size channels filter". Others, if given, are
   // refused.
   const char* flags;
-  bool (*accepts)(const PackRequest&);
+  // By names and first bytes. What is named as its own it takes even if it cannot be read, so that no other
+  // importer makes something else of it.
+  Why (*accepts)(const PackRequest&);
   Source (*open)(const PackRequest&);
 };
 

@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <unordered_map>
 
-#include "data/json.h"
 #include "data/pack/importers.h"
 #include "data/pack/picture_parts.h"
 #include "dist/error.h"
+#include "dist/json.h"
 
 namespace saddle {
 namespace {
@@ -18,35 +18,42 @@ FileSet open_table(const std::string& source) {
   return open_files(source, [](const std::string& name) { return name == "dataset.json"; });
 }
 
-// dataset.json, if there is one and it is not the index of shards, which is called alike.
-json read_table(const Files& files) {
-  if (files.count() == 0) return {};
-  const std::string text = files.read(0);
-  if (is_deep(text)) return {};
-  json table = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  return table.is_object() && table.contains("labels") && !table.contains("shards") ? table : json();
+constexpr const char* kInstead = "mend it, or pass --as pictures to leave it out";
+
+json read_table(const Files& files) try {
+  json table = parse_json(files.read(0), files.path(0));
+  require(table.is_object() && table.contains("labels"), Exit::data,
+          "{}: expected StyleGAN's {{\"labels\": [[name, label], ...]}}, found {}", files.path(0),
+          excerpt(table));
+  return table;
+} catch (const Error& error) {
+  fail(error.kind, "{}; {}", error.what(), kInstead);
 }
 
-bool accepts(const PackRequest& request) {
+// Whatever it holds: a table that cannot be read must not make classes of the folders beside it.
+Why accepts(const PackRequest& request) {
   namespace fs = std::filesystem;
-  const bool possible = fs::is_directory(request.source)
-                            ? fs::exists(fs::path(request.source) / "dataset.json")
-                            : is_archive(request.source);
-  return possible && !read_table(*open_table(request.source)).is_null();
+  const bool found = fs::is_directory(request.source)
+                         ? fs::exists(fs::path(request.source) / "dataset.json")
+                         : is_archive(request.source) && open_table(request.source)->count() > 0;
+  return found ? Why("it holds dataset.json") : std::nullopt;
 }
 
 using Labels = std::unordered_map<std::string, const json*>;
 
 Labels by_name(const json& rows, const std::string& path) {
   Labels out;
-  require(rows.is_array(), Exit::data, "{}: labels: expected a list or null, found {}", path,
-          rows.type_name());
+  require(rows.is_array(), Exit::data, "{}: labels: expected a list or null, found {}; {}", path,
+          excerpt(rows), kInstead);
   for (const json& row : rows) {
-    require(row.is_array() && row.size() == 2 && row[0].is_string(), Exit::data,
-            "{}: labels: expected [name, label], found {}", path, readable(row.dump()).substr(0, 80));
+    if (!row.is_array() || row.size() != 2 || !row[0].is_string())
+      fail(Exit::data, "{}: labels: expected [name, label], found {}", path, excerpt(row));
     std::string name = row[0].get<std::string>();
     std::replace(name.begin(), name.end(), '\\', '/');
-    out.emplace(std::move(name), &row[1]);
+    const auto [at, fresh] = out.emplace(std::move(name), &row[1]);
+    if (!fresh)
+      fail(Exit::data, "{}: labels: {} is listed twice, as {} and as {}", path, at->first,
+           excerpt(*at->second), excerpt(row[1]));
   }
   return out;
 }
@@ -57,8 +64,9 @@ PicturePart classes_of(const std::vector<const json*>& rows, const std::string& 
   int64_t classes = 0;
   for (const json* row : rows) {
     const int64_t label = row->is_number_integer() ? row->get<int64_t>() : -1;
-    require(label >= 0 && label < kMost, Exit::data, "{}: labels: expected integers from 0 to {}, found {}",
-            path, kMost - 1, row->dump());
+    if (label < 0 || label >= kMost)
+      fail(Exit::data, "{}: labels: expected integers from 0 to {}, found {}", path, kMost - 1,
+           excerpt(*row));
     labels.push_back(int32_t(label));
     classes = std::max(classes, label + 1);
   }
@@ -69,12 +77,11 @@ PicturePart vectors_of(const std::vector<const json*>& rows, const std::string& 
   const size_t dims = rows[0]->size();
   auto all = std::make_shared<std::vector<float>>();
   for (const json* row : rows) {
-    require(row->is_array() && row->size() == dims && dims > 0, Exit::data,
-            "{}: labels: expected vectors of {} numbers, found {}", path, dims,
-            readable(row->dump()).substr(0, 80));
+    if (!row->is_array() || row->size() != dims || dims == 0)
+      fail(Exit::data, "{}: labels: expected vectors of {} numbers, found {}", path, dims, excerpt(*row));
     for (const json& value : *row) {
-      require(value.is_number(), Exit::data, "{}: labels: expected numbers, found {}", path,
-              value.type_name());
+      if (!value.is_number())
+        fail(Exit::data, "{}: labels: expected numbers, found {}", path, excerpt(value));
       all->push_back(value.get<float>());
     }
   }
@@ -87,8 +94,19 @@ PicturePart vectors_of(const std::vector<const json*>& rows, const std::string& 
       }};
 }
 
+// A table of other pictures than those that are there is of another data set.
+void refuse_missing(const Files& files, const Labels& labels, const std::string& path) {
+  std::vector<std::string> missing;
+  for (const auto& [name, label] : labels)
+    if (!files.find(name)) missing.push_back(name);
+  if (missing.empty()) return;
+  fail(Exit::data, "{}: labels: {} of {} names are no pictures there, the first: {}; is the set whole?", path,
+       missing.size(), labels.size(), *std::min_element(missing.begin(), missing.end()));
+}
+
 PicturePart labels_part(const Files& files, const json& table, const std::string& path) {
   const Labels labels = by_name(table, path);
+  refuse_missing(files, labels, path);
   std::vector<const json*> rows;
   for (const std::string& name : files.names()) {
     const auto at = labels.find(name);
@@ -100,13 +118,15 @@ PicturePart labels_part(const Files& files, const json& table, const std::string
 
 Source open(const PackRequest& request) {
   const FileSet files = open_pictures(request.source), tables = open_table(request.source);
+  require(tables->count() > 0, Exit::data, "{}: expected a dataset.json in it, found none", request.source);
   const json table = read_table(*tables);
-  require(!table.is_null(), Exit::data, "{}: expected a dataset.json with labels", request.source);
   const Fit fit = common_fit(*files, request);
   std::vector<PicturePart> parts{picture_part("image", files, fit)};
   if (!table["labels"].is_null()) parts.push_back(labels_part(*files, table["labels"], tables->path(0)));
   for (PicturePart& part : companions(files, request, fit)) parts.push_back(std::move(part));
-  return assemble(*files, fit, parts);
+  Source source = assemble(*files, fit, parts);
+  leave_out(source.left_out, kUnread, "dataset.json", -1);  // it is read
+  return source;
 }
 
 }  // namespace
@@ -114,7 +134,7 @@ Source open(const PackRequest& request) {
 const Importer kStyleGan{
     .name = "stylegan",
     .takes = "a folder or ZIP archive as of StyleGAN's dataset_tool: pictures, dataset.json",
-    .flags = "size channels bits filter crop background mask attributes",
+    .flags = "size channels bits filter crop background mask attributes classes",
     .accepts = accepts,
     .open = open};
 

@@ -29,13 +29,13 @@ bool reads_as_text(const std::string& path) try {
   return false;
 }
 
-bool accepts_text(const PackRequest& request) {
+Why accepts_text(const PackRequest& request) {
   const fs::path path(request.source);
-  if (!fs::is_regular_file(path)) return false;
-  const std::string name = path.filename().string();
-  const auto named = [&](const char* tail) { return name.ends_with(tail); };
-  return named(".txt") || named(".text") || named(".txt.gz") ||
-         (!path.has_extension() && reads_as_text(path));
+  if (!fs::is_regular_file(path)) return {};
+  for (const char* tail : {".txt", ".text", ".txt.gz"})
+    if (path.filename().string().ends_with(tail)) return std::string("its name ends in ") + tail;
+  if (!path.has_extension() && reads_as_text(path)) return "it reads as text";
+  return {};
 }
 
 Source open_text(const PackRequest& request) {

@@ -207,17 +207,20 @@ Source open_video(const PackRequest& request) {
   source.provenance = videos->files->identity();
   source.provenance["source"] = where;
   source.provenance["videos"] = videos->all.size();
+  source.left_out = videos->files->left_out();
   return source;
 }
 
-bool accepts_video(const PackRequest& request) {
-  if (request.as == "video") return true;
-  if (fs::is_regular_file(request.source)) return is_gif(request.source);
-  if (!fs::is_directory(request.source)) return false;
-  const fs::directory_iterator entries(request.source);
-  return std::any_of(begin(entries), end(entries), [](const auto& entry) {
-    return entry.is_regular_file() && is_gif(entry.path().string());
-  });
+// GIFs among pictures are one more kind of picture, not the sign of a folder of videos.
+Why accepts_video(const PackRequest& request) {
+  if (fs::is_regular_file(request.source) && is_gif(request.source)) return "its name ends in .gif";
+  if (!fs::is_directory(request.source)) return {};
+  const std::vector<Walk::File> files = walk(request.source, /*deep=*/false).files;
+  const auto any = [&](auto kind) {
+    return std::any_of(files.begin(), files.end(), [&](const Walk::File& file) { return kind(file.name); });
+  };
+  if (!any(is_gif) || any(is_picture)) return {};
+  return "it holds GIFs and no other pictures";
 }
 
 }  // namespace

@@ -90,12 +90,13 @@ TEST(FuzzFindings, VerifyingTakesMemoryForTheDataNotForTheSchema) {
   EXPECT_THAT(error, HasSubstr("expected checksum 0000000000000001"));
 }
 
-TEST(FuzzFindings, TableOfPicturesNestedDeeperThanTheStackIsNone) {
+TEST(FuzzFindings, TableOfPicturesNestedDeeperThanTheStackIsRefused) {
   const test::Folder folder;
   const std::string path = folder / "x.zip";
   test::put_zip(path,
                 {{"a.png", ""}, {"dataset.json", R"({"labels": [["a.png", )" + nested(200'000) + "]]}"}});
-  EXPECT_FALSE(kStyleGan.accepts({.source = path}));
+  EXPECT_TRUE(kStyleGan.accepts({.source = path}));
+  EXPECT_THAT(error_of([&] { kStyleGan.open({.source = path}); }), HasSubstr("nested too deeply"));
 }
 
 }  // namespace

@@ -228,6 +228,8 @@ TEST(PackNifti, TilesVolumesByPatches) {
   EXPECT_NEAR(source.provenance["outside_patches"].get<double>(), 1.0 / 7, 1e-12);
   for (int64_t i = 0; i < source.count; ++i)
     EXPECT_TRUE(sample_of(source, i, "volume").equal(whole.narrow(0, i / 2 * 2, 2).narrow(2, i % 2 * 3, 3)));
+  request.patch = "2";
+  EXPECT_EQ(open_source(request).schema["volume"].shape, (std::vector<int64_t>{1, 2, 2, 2}));
   request.patch = "7x1x1";
   EXPECT_THAT(error_of([&] { open_source(request); }), HasSubstr("larger than every volume"));
 }

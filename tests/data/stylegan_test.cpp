@@ -111,13 +111,47 @@ TEST(StyleGan, SaysWhatIsWrongWithItsTable) {
   const std::string first = R"({"labels": [["00000/img00000000.png", )";
   EXPECT_EQ(error(first + R"(3], ["00000\\img00000001.png", 0]]})"), "");
   EXPECT_THAT(error(first + "3]]}"), HasSubstr("has none for 00000/img00000001.png"));
-  EXPECT_THAT(error(R"({"labels": 3})"), HasSubstr("expected a list"));
+  EXPECT_THAT(error(R"({"labels": 3})"), HasSubstr("expected a list or null, found 3"));
   EXPECT_THAT(error(R"({"labels": [3]})"), HasSubstr("expected [name, label]"));
   EXPECT_THAT(error(first + R"(-3], ["00000/img00000001.png", 0]]})"), HasSubstr("found -3"));
   EXPECT_THAT(error(first + R"(1e9], ["00000/img00000001.png", 0]]})"), HasSubstr("1048575"));
   EXPECT_THAT(error(first + R"([1, 2]], ["00000/img00000001.png", [1]]]})"), HasSubstr("vectors of 2"));
-  EXPECT_THAT(error(first + R"([1, "2"]], ["00000/img00000001.png", [1, 2]]]})"), HasSubstr("found string"));
-  EXPECT_EQ(error("no json"), "");  // then it is a mere archive of pictures
+  EXPECT_THAT(error(first + R"([1, "2"]], ["00000/img00000001.png", [1, 2]]]})"), HasSubstr("found \"2\""));
+}
+
+TEST(StyleGan, NeverLeavesADamagedTableToAnotherImporter) {
+  const Folder folder;
+  const std::string picture = encode_png(pictures(1, 3)[0]);
+  for (const char* name : {"set/00000/0.png", "set/00001/1.png"}) test::put(folder / name, picture);
+  const auto error = [&](const std::string& table, const std::string& as = "") {
+    test::put(folder / "set/dataset.json", table);
+    return error_of([&] { open_source({.source = folder / "set", .as = as}); });
+  };
+  const std::string rows = "[\"00000/0.png\", 1],\n[\"00001/1.png\", 0]";
+  const std::string path = folder / "set/dataset.json";
+  EXPECT_EQ(error("{\"labels\": [" + rows + "]}"), "");
+  EXPECT_THAT(error("{\"labels\": [" + rows + ",]}"),
+              AllOf(HasSubstr(path + ": line 2, column 20: malformed JSON"), HasSubstr("--as pictures")));
+  for (const char* other :
+       {"", "no json", "[1]", "{}", R"({"images": 3})", "\xff\xfe{", R"({"labels": {"0": "cat"}})"})
+    EXPECT_THAT(error(other), AllOf(HasSubstr(path), HasSubstr("--as pictures"))) << other;
+  EXPECT_THAT(error(std::string(1 << 20, '[')), HasSubstr("too deeply"));
+  EXPECT_THAT(error("{\"labels\": [" + rows + "],\n\"labels\": null}"),
+              AllOf(HasSubstr("line 3, column 1"), HasSubstr("occurs twice")));
+  EXPECT_EQ(error("no json", "pictures"), "");  // asked for
+}
+
+TEST(StyleGan, RefusesPicturesListedTwiceOrNotThere) {
+  const Folder folder;
+  for (const char* name : {"0.png", "1.png"}) test::put(folder / name, encode_png(pictures(1, 3)[0]));
+  const auto error = [&](const std::string& rows) {
+    test::put(folder / "dataset.json", R"({"labels": [["0.png", 1], ["1.png", 0])" + rows + "]}");
+    return error_of([&] { open_source({.source = folder.path()}); });
+  };
+  EXPECT_THAT(error(R"(, ["0.png", 7])"), HasSubstr("0.png is listed twice, as 1 and as 7"));
+  EXPECT_THAT(error(R"(, ["0.png", 1])"), HasSubstr("as 1 and as 1"));
+  EXPECT_THAT(error(R"(, ["z.png", 1], ["gone.png", 1])"),
+              HasSubstr("2 of 4 names are no pictures there, the first: gone.png"));
 }
 
 TEST(Unpack, WritesFoldersThatPackReadsBack) {

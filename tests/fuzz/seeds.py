@@ -148,6 +148,20 @@ def pictures():
           "9223372036854775807", "1e999", b"\xff" * 4)
 
 
+def stylegan_tables():
+    rows = '[["0.png", 1], ["1.png", 0]'
+    cases = {"comma": f'{{"labels": {rows},]}}', "twice": f'{{"labels": {rows}, ["0.png", 2]]}}',
+             "key": f'{{"labels": {rows}], "labels": null}}', "nested": f'{{"more": {{"a": 1, "\\u0061": 2}}, "labels": {rows}]}}',
+             "gone": f'{{"labels": {rows}, ["2.png", 1]]}}', "slash": '{"labels": [["./0.png", 1], [".\\\\1.png", 0]]}',
+             "object": '{"labels": {"0": "cat"}}', "list": "[1, 2]", "nan": '{"labels": [["0.png", NaN], ["1.png", 1]]}',
+             "big": '{"labels": [["0.png", 18446744073709551615], ["1.png", 0]]}', "deep": "[" * 70}
+    for name, text in cases.items():
+        put("stylegan", name, text.encode())
+    put("stylegan", "mark", b'\xef\xbb\xbf{"labels": null}')
+    put("stylegan", "utf16", '{"labels": null}'.encode("utf-16"))
+    put("stylegan", "latin1", '{"labels": [["é.png", 1]]}'.encode("latin-1"))
+
+
 def nifti_1(order="<", dtype=(4, 16), offset=352):
     code, bits = dtype
     header = bytearray(348)
@@ -194,5 +208,5 @@ def smiles():
         words(target, "[", "]", "Br", "Cl", "@TH1", "@@", "H4", "+2", "--", ":1", "%10", "(", ")", "[nH]", ".", "\\")
 
 
-for make in (shards, idx, npy, pictures, nifti, smiles):
+for make in (shards, idx, npy, pictures, stylegan_tables, nifti, smiles):
     make()

@@ -243,7 +243,8 @@ TEST_F(Cli, OrdersAndTransformsAreOptions) {
   expect_error(saddle(train("x", "--set data.order=balanced")), 65, "label");
   expect_error(saddle(train("x", "--set data.weights=1,2")), 64, "data.order");
   expect_error(saddle(train("x", "--set data.mirror=true"), 2), 64, "pictures");
-  expect_error(saddle(train("x", "--set data.crop=8"), 2), 64, "HEIGHTxWIDTH");
+  expect_error(saddle(train("x", "--set data.crop=8x"), 2), 64, "HEIGHTxWIDTH");
+  expect_error(saddle(train("x", "--set data.crop=8"), 2), 64, "pictures");  // 8x8 of points
 }
 
 TEST_F(Cli, SeveralDataSetsNeedNames) {
