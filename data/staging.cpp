@@ -30,12 +30,11 @@ bool is_staged(const std::string& path, const Schema& schema, const ShardInfo& i
 }
 
 void copy_bytes(const std::string& from, const std::string& to) {
-  const int in = open(from.c_str(), O_RDONLY | O_CLOEXEC);
-  require(in >= 0, Exit::data, "{}: cannot open: {}", from, std::strerror(errno));
   const struct Closed {
     int descriptor;
     ~Closed() { close(descriptor); }
-  } closed{in};
+  } closed{open_to_read(from)};
+  const int in = closed.descriptor;
   OutputFile out(to);
   std::vector<char> piece(size_t{4} << 20);
   for (;;) {

@@ -1,13 +1,13 @@
 #include "dist/file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <vector>
 
@@ -20,14 +20,46 @@ std::string hex(XXH128_hash_t hash) {
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
 }
 
+struct Descriptor {
+  explicit Descriptor(int number) : number(number) {}
+  ~Descriptor() { ::close(number); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  const int number;
+};
+
 [[noreturn]] void cannot(const char* what, const std::string& path) {
   fail(Exit::io, "cannot {} '{}': {}", what, path, std::strerror(errno));
 }
 
+int create(const std::string& path) {
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  const int descriptor = ::open(path.c_str(), kFlags, 0644);
+  if (descriptor >= 0 || errno != EEXIST || ::unlink(path.c_str()) != 0) return descriptor;
+  return ::open(path.c_str(), kFlags, 0644);
+}
+
+std::string kind_of(mode_t mode) {
+  return S_ISDIR(mode) ? "a folder" : S_ISFIFO(mode) ? "a FIFO" : S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+// What is read from a file, piece by piece.
+template <class Take>
+void read_pieces(const std::string& path, Take take) {
+  const Descriptor file(open_to_read(path));
+  std::vector<char> buffer(1 << 20);
+  for (;;) {
+    const ssize_t got = ::read(file.number, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) cannot("read", path);
+    if (got == 0) return;
+    take(std::string_view(buffer.data(), static_cast<size_t>(got)));
+  }
+}
+
 }  // namespace
 
-OutputFile::OutputFile(const std::string& path)
-    : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+OutputFile::OutputFile(const std::string& path) : path_(path), descriptor_(create(path)) {
   if (descriptor_ < 0) cannot("create", path_);
 }
 
@@ -51,22 +83,32 @@ void OutputFile::close() {
   if (::close(std::exchange(descriptor_, -1)) != 0) cannot("close", path_);
 }
 
+int open_to_read(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) cannot("read", path);
+  struct stat found {};
+  if (::fstat(descriptor, &found) == 0 && S_ISREG(found.st_mode)) return descriptor;
+  ::close(descriptor);
+  fail(Exit::io, "cannot read '{}': expected a file, found {}", path, kind_of(found.st_mode));
+}
+
 std::string read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) cannot("read", path);
   std::string content;
-  std::vector<char> buffer(1 << 20);
-  while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), in.gcount() > 0)
-    content.append(buffer.data(), static_cast<size_t>(in.gcount()));
-  if (in.bad()) cannot("read", path);
+  read_pieces(path, [&](std::string_view piece) { content += piece; });
   return content;
 }
 
 void write_file(const std::string& path, std::string_view content) {
-  OutputFile out(path + ".tmp");
-  out.write(content.data(), static_cast<int64_t>(content.size()));
-  out.close();
-  if (::rename((path + ".tmp").c_str(), path.c_str()) != 0) cannot("rename to", path);
+  const std::string temporary = path + ".tmp";
+  try {
+    OutputFile out(temporary);
+    out.write(content.data(), static_cast<int64_t>(content.size()));
+    out.close();
+    if (::rename(temporary.c_str(), path.c_str()) != 0) cannot("rename to", path);
+  } catch (const Error&) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
   const std::string parent = std::filesystem::path(path).parent_path().string();
   sync_folder(parent.empty() ? "." : parent);
 }
@@ -84,13 +126,10 @@ std::string hash_text(std::string_view bytes) {
 }
 
 std::string hash_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) cannot("read", path);
-  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), XXH3_freeState);
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), XXH3_freeState);
   XXH3_128bits_reset(state.get());
-  std::vector<char> buffer(1 << 20);
-  while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), in.gcount() > 0)
-    XXH3_128bits_update(state.get(), buffer.data(), static_cast<size_t>(in.gcount()));
+  read_pieces(path,
+              [&](std::string_view piece) { XXH3_128bits_update(state.get(), piece.data(), piece.size()); });
   return hex(XXH3_128bits_digest(state.get()));
 }
 

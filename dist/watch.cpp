@@ -1,25 +1,21 @@
 #include "dist/watch.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <fmt/ranges.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netdb.h>
-#include <poll.h>
-#include <sys/socket.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <mutex>
-#include <nlohmann/json.hpp>
-#include <random>
+#include <set>
 
 #include "dist/error.h"
+#include "dist/process.h"
+#include "dist/watch_peer.h"
 
 namespace saddle {
 namespace {
@@ -27,76 +23,9 @@ namespace {
 using nlohmann::json;
 using trace::now;
 
-constexpr double kLastWords = 0.5;  // for all to send theirs; mpirun's grace after SIGTERM is one second
-
-// ---- lines of JSON over a socket
-
-void send_line(int fd, const json& message) {
-  const std::string line = message.dump() + "\n";
-  // A peer that does not read has a full buffer: better to lose a sign of life than to wait.
-  [[maybe_unused]] const ssize_t sent = send(fd, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-bool readable(int fd, double seconds) {
-  pollfd one{.fd = fd, .events = POLLIN, .revents = 0};
-  return poll(&one, 1, static_cast<int>(seconds * 1000)) > 0;
-}
-
-sockaddr_in ipv4(const std::string& address, uint16_t port) {
-  sockaddr_in made{};
-  made.sin_family = AF_INET;
-  made.sin_port = htons(port);
-  inet_pton(AF_INET, address.c_str(), &made.sin_addr);
-  return made;
-}
-
-// This host's addresses, the one of the machine itself last.
-std::vector<std::string> addresses() {
-  std::vector<std::string> found;
-  ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0) return {"127.0.0.1"};
-  for (const ifaddrs* i = list; i; i = i->ifa_next) {
-    if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || !(i->ifa_flags & IFF_UP) ||
-        (i->ifa_flags & IFF_LOOPBACK))
-      continue;
-    char text[INET_ADDRSTRLEN];
-    inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(i->ifa_addr)->sin_addr, text, sizeof text);
-    found.emplace_back(text);
-  }
-  freeifaddrs(list);
-  found.emplace_back("127.0.0.1");
-  return found;
-}
-
-// A connected socket, or -1.
-int connect_to(const std::string& address, uint16_t port, double seconds) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  const sockaddr_in to = ipv4(address, port);
-  int status = connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
-  if (status != 0 && errno == EINPROGRESS) {
-    pollfd one{.fd = fd, .events = POLLOUT, .revents = 0};
-    socklen_t length = sizeof status;
-    if (poll(&one, 1, static_cast<int>(seconds * 1000)) > 0)
-      getsockopt(fd, SOL_SOCKET, SO_ERROR, &status, &length);
-  }
-  if (status == 0) return fd;
-  close(fd);
-  return -1;
-}
-
-json to_json(const flight::Sign& s) {
-  return {{"kind", "sign"},       {"step", s.step}, {"doing", s.doing}, {"entered", s.entered},
-          {"waiting", s.waiting}, {"idle", s.idle}, {"limit", s.limit}};
-}
-
-flight::Sign sign_of(const json& j) {
-  return {.step = j.at("step"),
-          .doing = j.at("doing"),
-          .entered = j.at("entered"),
-          .waiting = j.at("waiting"),
-          .idle = j.at("idle"),
-          .limit = j.at("limit")};
-}
+constexpr double kReach = 3;  // seconds for rank 0 to answer
+constexpr size_t kLongestCause = 1 << 14;
+constexpr int kTries = 10;  // connections that rank 0 closes before it has said anything
 
 [[noreturn]] void pause_for_ever() {
   for (;;) pause();
@@ -139,50 +68,97 @@ void handle_signals() {
   [[maybe_unused]] static const int registered = on_exit(exited, nullptr);
 }
 
+// Processes of one network: 127.0.0.1 is the same place for all of them.
+std::string network() {
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  std::error_code none;
+  return fmt::format("{} {} {}", host_name(), boot,
+                     std::filesystem::read_symlink("/proc/self/ns/net", none).string());
+}
+
+std::string random_token() {
+  std::array<uint8_t, 16> bytes{};
+  require(getrandom(bytes.data(), bytes.size(), 0) == ssize_t(bytes.size()), Exit::io,
+          "the kernel gives no random numbers");
+  return fmt::format("{:02x}", fmt::join(bytes, ""));
+}
+
+std::vector<std::string> own_addresses() {
+  std::vector<std::string> found;
+  for (const Interface& each : interfaces()) found.push_back(each.address);
+  return found;
+}
+
+// Of an interface that is named or given by its address.
+std::set<std::string> addresses_of(const std::string& wanted) {
+  std::set<std::string> found;
+  for (const Interface& each : interfaces())
+    if (each.name == wanted || each.address == wanted) found.insert(each.address);
+  if (wanted == "lo" || wanted == "127.0.0.1") found.insert("127.0.0.1");
+  return found;
+}
+
+std::string own_networks() {
+  std::string text = "lo (127.0.0.1)";
+  for (const Interface& each : interfaces()) text += fmt::format(", {} ({})", each.name, each.address);
+  return text;
+}
+
+// As it travels; names of hosts may hold any bytes.
+std::string text_of(const json& message) {
+  return message.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+// Own addresses by which the others reach this process: one on each network that leads to one of theirs. An
+// address that a peer has too is a bridge of containers: it leads nowhere.
+std::set<std::string> ways_to(const std::vector<json>& peers) {
+  const std::vector<std::string> own = own_addresses();
+  std::set<std::string> ways;
+  for (const json& peer : peers) {
+    if (peer.at("network") == peers[0].at("network")) continue;
+    for (const std::string address : peer.at("addresses"))
+      if (std::find(own.begin(), own.end(), address) == own.end())
+        if (const std::string way = address_towards(address); !way.empty()) ways.insert(way);
+  }
+  if (ways.empty()) ways.insert("127.0.0.1");
+  return ways;
+}
+
 }  // namespace
 
-struct Watch::Peer {
-  int fd = -1;
-  std::string unread;
-  flight::Sign sign;
-  double heard = now();
-  bool left = false;  // in good order
+json to_json(const flight::Sign& s) {
+  return {{"kind", "sign"},       {"step", s.step}, {"doing", s.doing}, {"entered", s.entered},
+          {"waiting", s.waiting}, {"idle", s.idle}, {"limit", s.limit}};
+}
 
-  // Lines that have come; sets `closed` when the peer is gone.
-  std::vector<json> read(bool& closed) {
-    char buffer[4096];
-    ssize_t got = 0;
-    while ((got = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT)) > 0) unread.append(buffer, got);
-    closed = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
-    std::vector<json> lines;
-    for (size_t end; (end = unread.find('\n')) != std::string::npos; unread.erase(0, end + 1)) {
-      json line = json::parse(unread.substr(0, end), nullptr, false);
-      if (line.is_object()) lines.push_back(std::move(line));
-    }
-    if (!lines.empty()) heard = now();
-    return lines;
-  }
-  void close() {
-    if (fd >= 0) ::close(fd);
-    fd = -1;
-  }
-};
+void take_sign(const json& message, flight::Sign& sign) {
+  const auto step = integer_at(message, "step"), entered = integer_at(message, "entered");
+  const auto doing = text_at(message, "doing"), waiting = text_at(message, "waiting");
+  const auto idle = number_at(message, "idle"), limit = number_at(message, "limit");
+  if (kind_of(message) != "sign" || !step || !entered || !doing || !waiting || !idle || !limit) return;
+  sign = {.step = *step,
+          .doing = *doing,
+          .entered = static_cast<uint64_t>(*entered),
+          .waiting = *waiting,
+          .idle = *idle,
+          .limit = *limit};
+}
 
-// What this rank's main thread asks its watchdog for.
-struct Watch::Request {
-  std::mutex mutex;
-  bool made = false;
-  int status = 0;
-  std::string cause;
-};
-
-Watch::Watch(int rank, int size, std::string host, const Exchange& exchange)
+Watch::Watch(int rank, int size, std::string host, const Exchange& exchange, const std::string& interface)
     : rank_(rank), size_(size), hosts_(exchange(host)), request_(std::make_unique<Request>()) {
-  listen(exchange);
+  meet(exchange, interface);
   handle_signals();
   crash_told = false;
   on_duty = this;
-  thread_ = std::thread([this] { rank_ == 0 ? hub() : spoke(); });
+  thread_ = std::thread([this] {
+    try {
+      rank_ == 0 ? hub() : spoke();
+    } catch (const std::exception& e) {
+      end_without_hub(static_cast<int>(Exit::bug),
+                      fmt::format("the watchdog of {} failed: {}", name(rank_), e.what()));
+    }
+  });
 }
 
 Watch::~Watch() {
@@ -190,60 +166,76 @@ Watch::~Watch() {
   crash_told = true;
   stop_ = true;
   thread_.join();
-  for (auto& peer : peers_)
-    if (peer) peer->close();
-  if (listener_ >= 0) close(listener_);
+  close_doors();
 }
 
 std::string Watch::name(int rank) const {
   return fmt::format("rank {} ({})", rank, hosts_[rank]);
 }
 
-// Rank 0 listens; the others try its addresses until one answers.
-void Watch::listen(const Exchange& exchange) {
-  uint16_t port = 0;
-  if (rank_ == 0) {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    sockaddr_in any = ipv4("0.0.0.0", 0);
-    socklen_t length = sizeof any;
-    auto* address = reinterpret_cast<sockaddr*>(&any);
-    // Else the port stays 0, which nobody reaches: an error on all ranks, below.
-    if (bind(listener_, address, length) == 0 && ::listen(listener_, size_) == 0)
-      getsockname(listener_, address, &length);
-    port = ntohs(any.sin_port);
-    token_ = fmt::format("{:08x}{:08x}", std::random_device{}(), std::random_device{}());
-    peers_.resize(size_);
-  }
-  const json hub =
-      json::parse(exchange(json({{"port", port}, {"token", token_}, {"addresses", addresses()}}).dump())[0]);
-  token_ = hub.at("token");
+// Rank 0 listens where the others are; they try its doors until one opens.
+void Watch::meet(const Exchange& exchange, const std::string& interface) {
+  const json self = {{"network", network()}, {"addresses", own_addresses()}};
+  std::vector<json> places;
+  for (const std::string& place : exchange(text_of(self))) places.push_back(json::parse(place));
   std::string trouble;
-  if (rank_ != 0) {
-    peers_.push_back(std::make_unique<Peer>());
-    std::vector<std::string> candidates = hub.at("addresses");
-    if (hosts_[rank_] == hosts_[0]) std::rotate(candidates.begin(), candidates.end() - 1, candidates.end());
-    for (const std::string& candidate : candidates) {
-      peers_[0]->fd = connect_to(candidate, hub.at("port"), 3);
-      address_ = candidate;
-      if (peers_[0]->fd >= 0) break;
-      trouble += (trouble.empty() ? "" : ", ") + candidate;
-    }
-    if (peers_[0]->fd >= 0) {
-      trouble.clear();
-      send_line(peers_[0]->fd, {{"kind", "hello"}, {"token", token_}, {"rank", rank_}});
-    }
-  } else {
+  json doors = json::array();
+  if (rank_ == 0) {
+    token_ = random_token();
+    peers_.resize(size_);
+    trouble = open_doors(interface.empty() ? ways_to(places) : addresses_of(interface), interface, doors);
     address_ = "127.0.0.1";
   }
-  const std::vector<std::string> troubles = exchange(trouble);
-  for (int r = 0; r < size_; ++r)
-    if (!troubles[r].empty()) {
-      Error error(Exit::io, fmt::format("{} cannot reach {} by TCP at {}, port {}: the ranks' watchdogs need "
-                                        "open ports between the hosts of a job",
-                                        name(r), name(0), troubles[r], hub.at("port").get<int>()));
-      error.everywhere = true;
-      throw error;
+  const json hub =
+      json::parse(exchange(text_of({{"token", token_}, {"doors", doors}, {"trouble", trouble}}))[0]);
+  if (rank_ != 0) {
+    token_ = hub.at("token");
+    for (const json& door : hub.at("doors")) doors_.push_back({door.at("address"), door.at("port")});
+    peers_.push_back(std::make_unique<Peer>(reach()));
+    if (!doors_.empty() && !peers_[0]->line.open()) {
+      for (const Door& door : doors_)
+        trouble += fmt::format("{}{}:{}", trouble.empty() ? "" : ", ", door.address, door.port);
     }
+  }
+  const std::vector<std::string> troubles = exchange(trouble);
+  for (int r = 0; r < size_; ++r) {
+    if (troubles[r].empty()) continue;
+    Error error(
+        Exit::io,
+        r == 0 ? troubles[0]
+               : fmt::format("{} cannot reach {} by TCP at {}: the ranks' watchdogs need open ports between "
+                             "the hosts of a job; watch.interface names the network to use",
+                             name(r), name(0), troubles[r]));
+    error.everywhere = true;
+    throw error;
+  }
+}
+
+// On rank 0. What is wrong, or nothing.
+std::string Watch::open_doors(const std::set<std::string>& addresses, const std::string& interface,
+                              json& doors) {
+  for (const std::string& address : addresses)
+    if (const Listener made = listen_at(address); made.fd >= 0) {
+      listeners_.push_back(made.fd);
+      doors.push_back({{"address", address}, {"port", made.port}});
+    }
+  if (!listeners_.empty()) return {};
+  return interface.empty()
+             ? fmt::format("{} cannot listen at {}", name(0), fmt::join(addresses, ", "))
+             : fmt::format("watch.interface={}: {} has no such network interface or address; it has {}",
+                           interface, name(0), own_networks());
+}
+
+// To the watchdog of rank 0; closed if no door opens.
+LineSocket Watch::reach() {
+  for (const Door& door : doors_) {
+    LineSocket line = LineSocket::connect(door.address, door.port, kReach);
+    if (!line.open()) continue;
+    address_ = door.address;
+    line.send({{"kind", "hello"}, {"token", token_}, {"rank", rank_}});
+    return line;
+  }
+  return {};
 }
 
 void Watch::records(const std::string& folder) {
@@ -289,50 +281,6 @@ bool Watch::asked(int& status, std::string& cause) {
   return true;
 }
 
-// ---- rank 0
-
-void Watch::accept() {
-  const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd < 0) return;
-  auto peer = std::make_unique<Peer>();
-  peer->fd = fd;
-  bool closed = false;
-  std::vector<json> lines;
-  if (readable(fd, 1)) lines = peer->read(closed);
-  const json hello = lines.empty() ? json::object() : lines[0];
-  const int rank = hello.value("rank", -1);
-  if (hello.value("token", "") != token_ || rank <= 0 || rank >= size_ || peers_[rank]) {
-    close(fd);
-    return;
-  }
-  for (size_t i = 1; i < lines.size(); ++i)
-    if (lines[i].value("kind", "") == "sign") peer->sign = sign_of(lines[i]);
-  peers_[rank] = std::move(peer);
-}
-
-void Watch::hear(int rank) {
-  Peer& peer = *peers_[rank];
-  bool closed = false;
-  for (const json& line : peer.read(closed)) {
-    const std::string kind = line.value("kind", "");
-    if (kind == "sign") peer.sign = sign_of(line);
-    if (kind == "bye") peer.left = true;
-    if (kind == "fail") conclude(line.at("status"), line.at("cause"));
-    if (kind == "silence") leave(static_cast<int>(Exit::hang));  // this one's: they have said it and ended
-  }
-  if (!closed) return;
-  peer.close();
-  if (peer.left) return;
-  conclude(128 + SIGKILL, death(rank, peer));
-}
-
-std::string Watch::death(int rank, const Peer& peer) const {
-  return fmt::format(
-      "{} died without a word, as of SIGKILL (out of memory, the scheduler, a user); last heard of {:.1f} s "
-      "before, at {}",
-      name(rank), now() - peer.heard, peer.sign.text());
-}
-
 // A job that was suspended as a whole, as Slurm does it, finds all its clocks advanced: nobody is to blame.
 void Watch::forgive_suspension() {
   if (looked_ > 0 && now() - looked_ > timeout_ / 2) {
@@ -343,115 +291,58 @@ void Watch::forgive_suspension() {
   looked_ = now();
 }
 
-void Watch::hub() {
-  double told = 0;
-  while (!stop_) {
-    std::vector<pollfd> polled{{.fd = listener_, .events = POLLIN, .revents = 0}};
-    std::vector<int> ranks{0};
-    for (int r = 1; r < size_; ++r)
-      if (peers_[r] && peers_[r]->fd >= 0) {
-        polled.push_back({.fd = peers_[r]->fd, .events = POLLIN, .revents = 0});
-        ranks.push_back(r);
-      }
-    poll(polled.data(), polled.size(), 50);
-    forgive_suspension();
-    if (polled[0].revents) accept();
-    for (size_t i = 1; i < polled.size(); ++i)
-      if (polled[i].revents) hear(ranks[i]);
-    int status = 0;
-    std::string cause;
-    if (asked(status, cause)) conclude(status, cause);
-    if (now() - told < period()) continue;
-    told = now();
-    std::vector<Watched> watched{{name(0), flight::sign(), 0}};
-    const json sign = to_json(watched[0].sign);
-    for (int r = 1; r < size_; ++r) {
-      if (!peers_[r] || peers_[r]->fd < 0) continue;
-      send_line(peers_[r]->fd, sign);
-      watched.push_back({name(r), peers_[r]->sign, now() - peers_[r]->heard});
-    }
-    if (const std::string verdict = judge(watched, timeout_); !verdict.empty())
-      conclude(static_cast<int>(Exit::hang), verdict + records_hint());
-  }
-  for (auto& peer : peers_)
-    if (peer && peer->fd >= 0) send_line(peer->fd, {{"kind", "bye"}});
-}
-
-// Adds the last words of the rank to `words`; whether there are more to wait for.
-bool Watch::speaks(int rank, std::vector<std::string>& words) const {
-  bool closed = false;
-  for (const json& line : peers_[rank]->read(closed))
-    if (line.value("kind", "") == "said") words[rank] = line.at("words");
-  return !closed && words[rank].empty();
-}
-
-// Rank 0 prints what all have to say: mpirun shuffles the lines of several ranks, and the cause has to be the
-// last.
-void Watch::conclude(int status, const std::string& cause) {
-  std::vector<int> awaited;
-  for (int r = 1; r < size_; ++r) {
-    if (!peers_[r] || peers_[r]->fd < 0) continue;
-    send_line(peers_[r]->fd, {{"kind", "end"}, {"status", status}});
-    awaited.push_back(r);
-  }
-  std::vector<std::string> words(size_);
-  words[0] = last_words();
-  for (const double deadline = now() + kLastWords; !awaited.empty() && now() < deadline;) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    std::erase_if(awaited, [&](int r) { return !speaks(r, words); });
-  }
-  std::cerr << fmt::format("{}saddle: {}\n", fmt::join(words, ""), cause) << std::flush;
-  keep_record();
-  leave(status);
-}
-
 // ---- the other ranks
 
 void Watch::spoke() {
   Peer& hub = *peers_[0];
   double told = 0;
+  bool welcomed = false;
+  int tries = 0;
   for (bool left = false; !stop_ && !left;) {
     if (now() - told >= period()) {
       told = now();
-      send_line(hub.fd, to_json(flight::sign()));
+      hub.line.send(to_json(flight::sign()));
     }
     int status = 0;
     std::string cause;
     if (asked(status, cause)) {
-      send_line(hub.fd, {{"kind", "fail"}, {"status", status}, {"cause", cause}});
+      hub.line.send({{"kind", "fail"}, {"status", status}, {"cause", cause.substr(0, kLongestCause)}});
       // Rank 0 answers with the first cause, which may be another.
-      if (!readable(hub.fd, 2)) end_without_hub(status, cause);
+      if (!readable(hub.line.fd(), 2)) end_without_hub(status, cause);
     }
-    const bool heard = readable(hub.fd, 0.05);
+    const bool heard = readable(hub.line.fd(), 0.05);
     forgive_suspension();
     if (!heard && now() - hub.heard > timeout_) {
-      send_line(hub.fd, {{"kind", "silence"}});
+      hub.line.send({{"kind", "silence"}});
       end_without_hub(static_cast<int>(Exit::hang),
                       silent({{name(0), hub.sign, now() - hub.heard}}) + records_hint());
     }
     if (!heard) continue;
-    bool closed = false;
-    for (const json& line : hub.read(closed)) {
-      const std::string kind = line.value("kind", "");
-      if (kind == "sign") hub.sign = sign_of(line);
+    for (const json& line : hub.read()) {
+      const std::string kind = kind_of(line);
+      take_sign(line, hub.sign);
+      welcomed = true;
       if (kind == "bye") left = true;
-      if (kind == "end") follow(line.at("status"), closed);
+      if (kind == "end")
+        follow(static_cast<int>(integer_at(line, "status").value_or(static_cast<int>(Exit::bug))));
     }
-    if (closed && !left) end_without_hub(128 + SIGKILL, death(0, hub));
+    if (hub.line.open() || left) continue;
+    // In a crowd of strangers at its door rank 0 may not have heard who this was.
+    if (!welcomed && tries++ < kTries) hub.line = reach();
+    if (!hub.line.open()) end_without_hub(128 + SIGKILL, death(0, hub));
   }
-  send_line(hub.fd, {{"kind", "bye"}});
+  hub.line.send({{"kind", "bye"}});
 }
 
 // Rank 0 says the cause, after all others have said their own. Where it has done so already, this rank was
 // stopped meanwhile and comes too late.
-void Watch::follow(int status, bool too_late) {
+void Watch::follow(int status) {
   Peer& hub = *peers_[0];
-  if (too_late) leave(status);
-  send_line(hub.fd, {{"kind", "said"}, {"words", last_words()}});
+  if (!hub.line.open()) leave(status);
+  hub.line.send({{"kind", "said"}, {"words", last_words()}});
   keep_record();
-  bool closed = false;
-  for (const double deadline = now() + 2; !closed && now() < deadline;)
-    if (readable(hub.fd, deadline - now())) hub.read(closed);
+  for (const double deadline = now() + 2; hub.line.open() && now() < deadline;)
+    if (readable(hub.line.fd(), deadline - now())) hub.read();
   leave(status);
 }
 

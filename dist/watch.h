@@ -4,8 +4,12 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,11 +18,15 @@
 
 namespace saddle {
 
+class LineSocket;
+
 class Watch {
  public:
   using Exchange = std::function<std::vector<std::string>(const std::string& mine)>;  // text of all ranks
-  // Collective, through `exchange`. Exit::io if a rank cannot reach rank 0 by TCP.
-  Watch(int rank, int size, std::string host, const Exchange& exchange);
+  // Collective, through `exchange`. Rank 0 listens at the addresses by which the other hosts reach it, on one
+  // host at 127.0.0.1, until all are there; or on the network `interface`, a name or an address. A connection
+  // must begin with the job's random token. Exit::io if a rank cannot reach rank 0 by TCP.
+  Watch(int rank, int size, std::string host, const Exchange& exchange, const std::string& interface = "");
   // After a barrier: no rank may be in need of another any more.
   ~Watch();
   Watch(const Watch&) = delete;
@@ -34,12 +42,25 @@ class Watch {
 
  private:
   struct Peer;
+  struct Stranger;
   struct Request;
+  struct Door {
+    std::string address;
+    uint16_t port;
+  };
   std::string name(int rank) const;
-  void listen(const Exchange& exchange);
+  void meet(const Exchange& exchange, const std::string& interface);
+  std::string open_doors(const std::set<std::string>& addresses, const std::string& interface,
+                         nlohmann::json& doors);
+  void close_doors();
+  LineSocket reach();
   void hub();
   void spoke();
+  void listen_to_all();
   void accept();
+  void admit();
+  void turn_away(const std::string& reason);
+  int rank_of(const nlohmann::json& hello) const;
   void hear(int rank);
   void forgive_suspension();
   std::string last_words() const;
@@ -49,7 +70,7 @@ class Watch {
   std::string records_hint() const;
   std::string death(int rank, const Peer& peer) const;
   [[noreturn]] void conclude(int status, const std::string& cause);
-  [[noreturn]] void follow(int status, bool too_late);
+  [[noreturn]] void follow(int status);
   [[noreturn]] void end_without_hub(int status, const std::string& cause);
   [[noreturn]] void leave(int status) const;
   bool asked(int& status, std::string& cause);
@@ -60,7 +81,10 @@ class Watch {
   std::string token_, address_, folder_;
   std::atomic<double> timeout_{60};
   std::vector<std::unique_ptr<Peer>> peers_;  // on rank 0, by rank; elsewhere only rank 0's
-  int listener_ = -1;
+  std::vector<int> listeners_;                // of rank 0, until all ranks are there
+  std::deque<Stranger> strangers_;            // in the order in which they came
+  bool warned_ = false;                       // of a stranger
+  std::vector<Door> doors_;                   // of rank 0, for the others
   double looked_ = 0, terminated_since_ = 0;  // of `now`
   std::unique_ptr<Request> request_;
   std::atomic<bool> stop_{false};
