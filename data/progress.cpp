@@ -28,7 +28,7 @@ void PassProgress::print(double now) {
   std::string line = fmt::format("{} {} of {} samples, {:.0f}/s, ", doing_, done_, total_, rate);
   if (bytes_ > 0) line += fmt::format("{:.0f} MB/s, ", double(bytes_) / now / 1e6);
   line += fmt::format("{:.0f} s left", left);
-  if (terminal_) fmt::print(stderr, "\r{}\x1b[K", line), drawn_ = true;
+  if (terminal_) std::fputs(fmt::format("\r{}\x1b[K", line).c_str(), stderr), drawn_ = true;
   if (!terminal_) log::info("{}", line);
   next_ = now + (terminal_ ? 0.2 : 10);
 }

@@ -1,21 +1,20 @@
 #include "dist/comm.h"
 
 #include <mpi.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <cstdlib>
-#include <filesystem>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <tuple>
 
+#include "dist/caught.h"
 #include "dist/cuda/load.h"
 #include "dist/error.h"
 #include "dist/flight.h"
-#include "dist/launcher.h"
 #include "dist/log.h"
 #include "dist/mpi_backend.h"
+#include "dist/mpi_start.h"
 #include "dist/process.h"
 #include "dist/watch.h"
 
@@ -23,6 +22,7 @@ namespace saddle {
 
 // The control plane of some ranks: text and barriers, apart from the tensors' communicator.
 struct Group {
+  Group() = default;  // of a plain process, where MPI is not started
   explicit Group(MPI_Comm made) : control(made) {
     MPI_Comm_rank(control, &rank);
     MPI_Comm_size(control, &size);
@@ -30,13 +30,15 @@ struct Group {
     MPI_Comm_size(MPI_COMM_WORLD, &all);
     whole = size == all;
   }
-  ~Group() { MPI_Comm_free(&control); }
+  ~Group() {
+    if (control != MPI_COMM_NULL) MPI_Comm_free(&control);
+  }
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
 
-  MPI_Comm control;
+  MPI_Comm control = MPI_COMM_NULL;
   int rank = 0, size = 1;
-  bool whole = false;                 // all ranks of the job
+  bool whole = true;                  // all ranks of the job
   std::atomic<uint64_t> entered = 0;  // collectives of these ranks, of any Comm
   int splits = 0;
 };
@@ -48,14 +50,9 @@ std::string outcome(const std::function<void()>& work) {
   try {
     work();
     return {};
-  } catch (const Error& e) {
+  } catch (...) {
+    const Error e = caught();
     return fmt::format("{}\n{}", static_cast<int>(e.kind), e.what());
-  } catch (const c10::Error& e) {
-    return fmt::format("{}\n{}", static_cast<int>(Exit::bug), e.what_without_backtrace());
-  } catch (const std::filesystem::filesystem_error& e) {
-    return fmt::format("{}\n{}", static_cast<int>(Exit::io), e.what());
-  } catch (const std::exception& e) {
-    return fmt::format("{}\n{}", static_cast<int>(Exit::bug), e.what());
   }
 }
 
@@ -113,31 +110,31 @@ c10::intrusive_ptr<c10d::Store> meeting(const Comm& comm, const std::string& hos
       host, c10d::TCPStoreOptions{.port = static_cast<uint16_t>(std::stoi(port))});
 }
 
-// Where srun tells its tasks nothing of each other OpenMPI ends them at length, with status 1.
-void require_acquainted() {
-  const Launcher by = launcher();
-  if (by.introduces) return;
-  for (const auto& [variable, ranks] : by.ranks)
-    require(ranks < 2, Exit::usage,
-            "Slurm started {}={} tasks, but MPI's world would be 1 rank, for srun gave no PMIx: "
-            "srun --mpi=pmix (`srun --mpi=list` tells what there is), or mpirun inside the job",
-            variable, ranks);
+// Collective. Where this rank stands among those of its host.
+std::pair<int, int> place_on_host(const Group& group) {
+  if (group.size == 1) return {0, 1};
+  MPI_Comm local = MPI_COMM_NULL;
+  int rank = 0, size = 1;
+  MPI_Comm_split_type(group.control, MPI_COMM_TYPE_SHARED, group.rank, MPI_INFO_NULL, &local);
+  MPI_Comm_rank(local, &rank);
+  MPI_Comm_size(local, &size);
+  MPI_Comm_free(&local);
+  return {rank, size};
+}
+
+// Collective.
+bool all_ranks(const Group& group, bool mine) {
+  int value = mine;
+  if (group.size > 1) MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT, MPI_MIN, group.control);
+  return value != 0;
 }
 
 }  // namespace
 
 World::World(int& argc, char**& argv) {
-  require_acquainted();
-  // Else OpenMPI spins where it waits, and with other work on the cores a 1 KiB sum of two ranks takes 8 ms
-  // instead of 8 us. On idle cores it makes no difference.
-  setenv("OMPI_MCA_mpi_yield_when_idle", "1", /*overwrite=*/0);
-  int provided = 0;
-  MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
-  require(provided == MPI_THREAD_MULTIPLE, Exit::usage,
-          "this MPI gives no MPI_THREAD_MULTIPLE: use an OpenMPI built with it (Debian's is)");
-  MPI_Comm control = MPI_COMM_NULL;
-  MPI_Comm_dup(MPI_COMM_WORLD, &control);
-  group_ = std::make_shared<Group>(control);
+  const Launcher by = launcher();
+  require_acquainted(by);
+  group_ = by.several() ? std::make_shared<Group>(start_mpi(argc, argv, by)) : std::make_shared<Group>();
   log::start(rank(), size());
   if (size() > 1)
     watch_ = std::make_unique<Watch>(rank(), size(), host_name(),
@@ -147,8 +144,9 @@ World::World(int& argc, char**& argv) {
 World::~World() {
   if (watch_) quiet_barrier(group_->control);
   watch_.reset();
+  const bool by_mpi = group_->control != MPI_COMM_NULL;
   group_.reset();
-  MPI_Finalize();
+  if (by_mpi) MPI_Finalize();
 }
 
 int World::rank() const {
@@ -160,7 +158,7 @@ int World::size() const {
 }
 
 void World::barrier() const {
-  quiet_barrier(group_->control);
+  if (size() > 1) quiet_barrier(group_->control);
 }
 
 void World::fail(int status, const std::string& cause) {
@@ -182,23 +180,21 @@ Comm World::comm(const std::string& device) {
   comm.size_ = size();
   comm.group_ = group_;
   comm.host_ = host_name();
-  MPI_Comm local = MPI_COMM_NULL;
-  MPI_Comm_split_type(group_->control, MPI_COMM_TYPE_SHARED, comm.rank_, MPI_INFO_NULL, &local);
-  MPI_Comm_rank(local, &comm.local_rank_);
-  MPI_Comm_size(local, &comm.local_size_);
-  MPI_Comm_free(&local);
+  std::tie(comm.local_rank_, comm.local_size_) = place_on_host(*group_);
 
   const CudaPlugin* cuda = device == "cpu" ? nullptr : cuda_plugin();
   const int devices = cuda ? cuda->device_count() : 0;
   // Two ranks on one device are allowed only when asked for by name: NCCL refuses them unless told otherwise.
-  int usable = device == "auto" ? devices >= comm.local_size_ : devices > 0;
-  MPI_Allreduce(MPI_IN_PLACE, &usable, 1, MPI_INT, MPI_MIN, group_->control);
+  const bool usable = all_ranks(*group_, device == "auto" ? devices >= comm.local_size_ : devices > 0);
   require(
       usable || device != "cuda", Exit::usage,
       "device=cuda, but not every rank has a CUDA device ({}): use device=cpu",
       cuda ? fmt::format("{} has {} for {} ranks", comm.host_, devices, comm.local_size_) : why_no_cuda());
-  if (usable && device != "cpu") {
+  const bool on_device = usable && device != "cpu";
+  if (on_device)
     comm.device_ = torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(comm.local_rank_ % devices));
+  if (comm.size_ == 1) return comm;  // whose collectives have nothing to send
+  if (on_device) {
     const auto store = meeting(comm, watch_ ? watch_->address() : "127.0.0.1");
     comm.backend_ = shared(cuda->nccl(store, comm.rank_, comm.size_, comm.device_.index()));
     comm.store_ = shared(store);
@@ -210,7 +206,7 @@ Comm World::comm(const std::string& device) {
 
 Comm Comm::split(int color) const {
   require(color >= 0, Exit::bug, "a part of the ranks is numbered from 0, found {}", color);
-  if (!group_) return *this;
+  if (size_ == 1) return *this;
   barrier();  // which waits more quietly than MPI does
   MPI_Comm control = MPI_COMM_NULL;
   MPI_Comm_split(group_->control, color, rank_, &control);
@@ -219,7 +215,10 @@ Comm Comm::split(int color) const {
   part.rank_ = part.group_->rank;
   part.size_ = part.group_->size;
   const std::string name = fmt::format("split {} part {}", group_->splits++, color);
-  if (store_) {
+  if (part.size_ == 1) {
+    part.backend_ = nullptr;
+    part.store_ = nullptr;
+  } else if (store_) {
     const auto store = c10::make_intrusive<c10d::PrefixStore>(
         name, c10::intrusive_ptr<c10d::Store>::reclaim_copy(store_.get()));
     part.backend_ = shared(cuda_plugin()->nccl(store, part.rank_, part.size_, device_.index()));

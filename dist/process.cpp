@@ -3,15 +3,24 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <fstream>
 #include <sstream>
 
 namespace saddle {
 
+std::string printable_name(std::string_view bytes) {
+  std::string name;
+  for (const char c : bytes)
+    name += c > ' ' && c < 127 ? std::string(1, c) : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  return name.empty() ? "unnamed-host" : name;
+}
+
 std::string host_name() {
   char name[256] = {};
   gethostname(name, sizeof name - 1);
-  return name;
+  return printable_name(name);
 }
 
 int64_t process_start(const std::string& pid) {

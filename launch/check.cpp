@@ -143,7 +143,7 @@ void note_shared(std::vector<Checked>& all, const Comm& comm) {
 
 int run(World& world, const CheckOptions& options) {
   const Comm comm = world.comm("cpu");
-  const auto threads = int(fair_threads(int64_t(allowed_cores().size()), comm.local_size()));
+  const auto threads = int(compute_threads(comm).count);
   std::vector<Checked> all;
   bool sound = true;
   for (const std::string& folder : folders_of(options.folder, comm)) {

@@ -5,10 +5,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "dist/log.h"
 
 namespace saddle {
+namespace {
+
+int64_t share_of(const Comm& comm) {
+  return fair_threads(static_cast<int64_t>(allowed_cores().size()), comm.local_size());
+}
+
+}  // namespace
 
 std::vector<int> allowed_cores() {
   cpu_set_t set;
@@ -24,14 +32,27 @@ int64_t fair_threads(int64_t allowed_cores, int64_t ranks_of_host) {
   return bound ? allowed_cores : std::max<int64_t>(1, allowed_cores / ranks_of_host);
 }
 
-void share_cores(const Comm& comm, int64_t threads) {
-  const int64_t fair = fair_threads(static_cast<int64_t>(allowed_cores().size()), comm.local_size());
-  at::set_num_threads(static_cast<int>(threads > 0 ? threads : fair));
-  if (threads > fair)
+Threads compute_threads(int64_t option, int64_t share) {
+  if (option > 0) return {option, fmt::format("threads={}", option)};
+  const char* variable = std::getenv("OMP_NUM_THREADS");
+  const int64_t asked = variable ? std::atoll(variable) : 0;  // of "4,2", for nested regions, the first
+  if (asked > 0) return {asked, fmt::format("OMP_NUM_THREADS={}", variable)};
+  return {share, "its share of the cores"};
+}
+
+Threads compute_threads(const Comm& comm, int64_t option) {
+  return compute_threads(option, share_of(comm));
+}
+
+void share_cores(const Comm& comm, int64_t option) {
+  const int64_t share = share_of(comm);
+  const Threads threads = compute_threads(option, share);
+  at::set_num_threads(static_cast<int>(threads.count));
+  if (threads.count > share)
     log::warn(
-        "{} threads a rank, but only {} cores for each: expect it to be slow; with OpenMPI, --bind-to none "
-        "frees the cores",
-        threads, fair);
+        "{} threads a rank ({}), but only {} cores for each: expect it to be slow; with OpenMPI, --bind-to "
+        "none frees the cores",
+        threads.count, threads.set_by, share);
 }
 
 }  // namespace saddle

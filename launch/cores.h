@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "dist/comm.h"
@@ -13,8 +14,16 @@ std::vector<int> allowed_cores();  // by this process's affinity
 // Ranks bound to cores of their own use all of those; unbound ranks share the host's.
 int64_t fair_threads(int64_t allowed_cores, int64_t ranks_of_host);
 
-// Gives this rank `threads` compute threads; 0: its fair share of the cores. Warns where threads outnumber
+struct Threads {
+  int64_t count = 1;
+  std::string set_by;  // "OMP_NUM_THREADS=4"
+};
+// How many a rank computes with: the option if it is not 0, else OMP_NUM_THREADS, else its share of the
 // cores.
-void share_cores(const Comm& comm, int64_t threads);
+Threads compute_threads(int64_t option, int64_t share);
+Threads compute_threads(const Comm& comm, int64_t option = 0);
+
+// Gives this rank its compute threads. Warns where threads outnumber cores.
+void share_cores(const Comm& comm, int64_t option);
 
 }  // namespace saddle

@@ -13,6 +13,7 @@
 #include "dist/launcher.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
+#include "launch/mpirun.h"
 #include "launch/open_data.h"
 #include "launch/shell_words.h"
 #include "launch/slurm.h"
@@ -150,8 +151,7 @@ int launch_mpi(const Training& t, const MpiFlags& flags) {
   validate(t);
   require(flags.hostfile.empty() || fs::exists(flags.hostfile), Exit::usage, "there is no hostfile '{}'",
           flags.hostfile);
-  // mpirun kills so many seconds after Ctrl-C; see cluster/slurm/train.sbatch.
-  Words words = {"mpirun", "-n", std::to_string(flags.ranks), "--mca", "odls_base_sigkill_timeout", "5"};
+  Words words = {"mpirun", "-n", std::to_string(flags.ranks)};
   if (!flags.hostfile.empty()) words.insert(words.end(), {"--hostfile", flags.hostfile});
   if (flags.cpus > 0)
     words.insert(words.end(), {"--map-by", fmt::format("slot:pe={}", flags.cpus), "--bind-to", "core"});
@@ -170,12 +170,9 @@ int launch_mpi(const Training& t, const MpiFlags& flags) {
     explain(quoted(words) + "\n", mpi_summary(flags));
     return 0;
   }
+  require_mpirun();
   std::cout << quoted(words) << std::endl;
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  execvp("mpirun", arguments.data());
-  fail(Exit::usage, "cannot start mpirun: {}: install OpenMPI, or load its module", strerror(errno));
+  return run_mpirun(words);
 }
 
 void describe(CLI::App* sub, Training& t) {
@@ -233,8 +230,8 @@ void add_mpi(CLI::App* parent, Command& chosen) {
     MpiFlags mpi;
   };
   auto flags = std::make_shared<Flags>();
-  CLI::App* sub =
-      parent->add_subcommand("mpi", "Become mpirun with the right flags, here or on the hosts of a file");
+  CLI::App* sub = parent->add_subcommand(
+      "mpi", "Run mpirun with the right flags, here or on the hosts of a file; Ctrl-C saves");
   describe(sub, flags->training);
   sub->add_option("-n,--ranks", flags->mpi.ranks, "Ranks (default 1)")->check(CLI::PositiveNumber);
   sub->add_option("--hostfile", flags->mpi.hostfile, "Hosts and slots, as cluster/hostfile");

@@ -1,53 +1,65 @@
-// The program: reads the command line, starts MPI, runs the chosen subcommand, and turns errors into one line
-// and an exit status.
+// The program: reads the command line, runs the chosen subcommand, with MPI where a launcher started several
+// ranks, and turns errors into one line and an exit status.
 #include <iostream>
 
 #include "dist/agree.h"
-#include "dist/error.h"
+#include "dist/caught.h"
 #include "dist/file.h"
 #include "dist/flight.h"
 #include "dist/launcher.h"
+#include "dist/streams.h"
 #include "launch/commands.h"
+#include "launch/doctor/world.h"
 #include "launch/versions.h"
 
 namespace saddle {
 namespace {
 
-int report(World& world, Exit kind, bool everywhere, const std::string& message) {
-  if (everywhere || world.size() == 1) {
-    const std::string place = kind == Exit::bug ? fmt::format(" (at {})", flight::sign().text()) : "";
-    if (world.rank() == 0) std::cerr << "saddle: " << message << place << std::endl;
-    world.barrier();  // mpirun ends the others when the first rank leaves: rank 0 speaks before that
-    return static_cast<int>(kind);
-  }
-  world.fail(static_cast<int>(kind), message);
+void say(const Error& error) {
+  const std::string place = error.kind == Exit::bug ? fmt::format(" (at {})", flight::sign().text()) : "";
+  std::cerr << "saddle: " << error.what() << place << std::endl;
+}
+
+// The status of a command whose output has come out.
+int printed(int status) {
+  flush_output();
+  return status;
+}
+
+int report(World& world, const Error& error) {
+  if (!error.everywhere && world.size() > 1) world.fail(static_cast<int>(error.kind), error.what());
+  if (world.rank() == 0 && launcher().first()) say(error);
+  world.barrier();  // mpirun ends the others when the first rank leaves: rank 0 speaks before that
+  return static_cast<int>(error.kind);
+}
+
+// Ranks that did not find each other would each do all the work, and fight for its files.
+void require_whole_world(const Comm& host) {
+  const doctor::Verdict verdict = doctor::judge_world(host);
+  host.together([&] {
+    require(verdict.status != doctor::Status::failure, Exit::usage, "{}: {}", verdict.found, verdict.advice);
+  });
 }
 
 int run(World& world, const std::string& name, const OnRanks& command) {
   try {
-    // First of all: other programs and commands would come to other collectives. The doctor reports on
-    // programs itself.
-    require_same(world.comm("cpu"), "program and command",
-                 (name == "doctor" ? "" : "saddle " + hash_file("/proc/self/exe") + "\n") + name);
-    return command(world);
-  } catch (const Error& e) {
-    return report(world, e.kind, e.everywhere, e.what());
-  } catch (const c10::Error& e) {
-    return report(world, Exit::bug, false, e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return report(world, Exit::bug, false, e.what());
+    const Comm host = world.comm("cpu");
+    const bool doctor = name == "doctor";  // reports on world and programs itself
+    if (!doctor) require_whole_world(host);
+    // Before all else of a command: other programs and commands would come to other collectives.
+    require_same(host, "program and command",
+                 (doctor ? "" : "saddle " + hash_file("/proc/self/exe") + "\n") + name);
+    return printed(command(world));
+  } catch (...) {
+    return report(world, caught());
   }
 }
 
-}  // namespace
-}  // namespace saddle
-
-int main(int argc, char** argv) {
-  using namespace saddle;
+// `speaks`: this rank does, before the ranks have met.
+int choose(int argc, char** argv, bool speaks) {
   CLI::App app(
       "saddle: GAN training on clusters. Start it plainly for one rank, under mpirun or srun for many.",
       "saddle");
-  const bool speaks = launcher().first();  // before MPI has started nothing else tells
   Command chosen;
   bool version = false;
   app.add_flag("--version", version, "Print the versions of saddle, LibTorch, CUDA, NCCL, MPI and HDF5");
@@ -59,22 +71,33 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (!speaks) return e.get_exit_code() == 0 ? 0 : static_cast<int>(Exit::usage);
-    return app.exit(e) == 0 ? 0 : static_cast<int>(Exit::usage);
+    return printed(app.exit(e) == 0 ? 0 : static_cast<int>(Exit::usage));
   }
   if (version) {
     if (speaks) std::cout << version_text();
-    return 0;
+    return printed(0);
   }
   if (std::holds_alternative<std::monostate>(chosen)) {
     if (speaks) std::cout << app.help();
-    return static_cast<int>(Exit::usage);
+    return printed(static_cast<int>(Exit::usage));
   }
+  if (const auto* plain = std::get_if<Plain>(&chosen)) return printed((*plain)());
+  World world(argc, argv);
+  return run(world, app.get_subcommands().front()->get_name(), std::get<OnRanks>(chosen));
+}
+
+}  // namespace
+}  // namespace saddle
+
+int main(int argc, char** argv) {
+  using namespace saddle;
+  open_streams();
+  const bool speaks = launcher().first();
   try {
-    if (const auto* plain = std::get_if<Plain>(&chosen)) return (*plain)();
-    World world(argc, argv);
-    return run(world, app.get_subcommands().front()->get_name(), std::get<OnRanks>(chosen));
-  } catch (const Error& e) {  // of a plain command, or of the world's own making on all ranks
-    if (speaks) std::cerr << "saddle: " << e.what() << std::endl;
-    return static_cast<int>(e.kind);
+    return choose(argc, argv, speaks);
+  } catch (...) {  // of a plain command, or of the world's own making on all ranks
+    const Error error = caught();
+    if (speaks) say(error);
+    return static_cast<int>(error.kind);
   }
 }

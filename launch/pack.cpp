@@ -43,8 +43,7 @@ int run(World& world, PackRequest request, const std::string& size) {
   comm.together([&] { request.size = parse_size(size); });
   if (request.size)  // however it was written
     request.given["size"] = fmt::format("{}x{}", request.size->height, request.size->width);
-  if (request.threads == 0)
-    request.threads = fair_threads(int64_t(allowed_cores().size()), comm.local_size());
+  if (request.threads == 0) request.threads = compute_threads(comm).count;
   const std::vector<Packed> all = pack(request, comm);
   if (comm.rank() != 0) return 0;
   for (const Packed& packed : all) say(packed, request);
@@ -127,7 +126,8 @@ void add_output_flags(CLI::App& pack, PackRequest& r) {
   pack.add_option("--compress", r.compress, "Deflate level 1 to 9; 0 none, which reads fastest")
       ->check(CLI::Range(0, 9))
       ->capture_default_str();
-  pack.add_option("--threads", r.threads, "Threads that decode, a rank (default: its share of the cores)")
+  pack.add_option("--threads", r.threads,
+                  "Threads that decode, a rank (default: OMP_NUM_THREADS, or its share of the cores)")
       ->check(CLI::PositiveNumber);
   pack.add_flag("--force", r.force, "Replace what is in the folder");
 }

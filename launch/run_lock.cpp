@@ -1,10 +1,15 @@
 #include "launch/run_lock.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
+#include <condition_variable>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "dist/error.h"
@@ -85,18 +90,29 @@ Life watch(const std::string& path, const json& holder, const RunLock::Timing& t
 }
 
 std::string own_name(const std::string& path) {
-  return fmt::format("{}.{}.{}", path, host_name(), getpid());
+  return fmt::format("{}.{}.{}", path, hash_text(place()).substr(0, 8), getpid());
+}
+
+// Without links. Where it is not a file system that decides who was first (buckets), the last to write is:
+// all have written by the time that this reads back.
+bool take_exclusively(const std::string& path, const json& me, double settle) {
+  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (descriptor < 0 && errno == EEXIST) return false;
+  require(descriptor >= 0, Exit::io, "cannot make '{}': {}", path, std::strerror(errno));
+  close(descriptor);
+  write_file(path, me.dump());
+  std::this_thread::sleep_for(std::chrono::duration<double>(settle));
+  return same(holder_of(path), me);
 }
 
 // Makes the file unless there is one: a link either is made or not, also on network file systems.
-bool take(const std::string& path, const json& me) {
+bool take(const std::string& path, const json& me, double settle) {
   const std::string own = own_name(path);
   write_file(own, me.dump());
   std::error_code error;
   fs::create_hard_link(own, path, error);
   fs::remove(own);
-  require(!error || error == std::errc::file_exists, Exit::io, "cannot make '{}': {}", path, error.message());
-  return !error;
+  return error && error != std::errc::file_exists ? take_exclusively(path, me, settle) : !error;
 }
 
 // Puts what a dead holder left out of the way; not what another job has made of it meanwhile.
@@ -105,15 +121,28 @@ void clear(const std::string& path, const json& holder) {
   std::error_code error;
   fs::rename(path, own, error);
   if (error) return;
-  if (!same(holder_of(own), holder)) fs::create_hard_link(own, path, error);
+  if (!same(holder_of(own), holder)) {
+    fs::create_hard_link(own, path, error);
+    if (error && error != std::errc::file_exists && !fs::exists(path)) fs::rename(own, path, error);
+  }
   fs::remove(own, error);
 }
 
 }  // namespace
 
+bool has_hard_links(const std::string& folder) {
+  const std::string one = own_name(folder + "/link"), two = one + ".2";
+  write_file(one, "");
+  std::error_code error, none;
+  fs::create_hard_link(one, two, error);
+  fs::remove(one, none);
+  fs::remove(two, none);
+  return !error;
+}
+
 RunLock::RunLock(std::string path, Timing timing) : path_(std::move(path)), timing_(timing) {
   const json me = self();
-  while (!saddle::take(path_, me)) {
+  while (!saddle::take(path_, me, timing_.settle)) {
     const json holder = holder_of(path_);
     if (!fs::exists(path_)) continue;  // it has ended meanwhile
     Life life = life_of(holder, me);

@@ -7,7 +7,8 @@
 namespace saddle {
 
 // Held by one rank of a job: a file that says who holds it and changes every few seconds while the holder
-// lives. It needs no locks of the file system, which network file systems lack or forget. What a dead holder
+// lives. It needs no locks of the file system, which network file systems lack or forget; it is made by a
+// hard link, or where there are none (buckets, SMB, exFAT) exclusively and then read back. What a dead holder
 // left is taken over: at once if it ran on this host or was an earlier start of the same Slurm job, else once
 // no sign of life has been seen for a while.
 class RunLock {
@@ -15,6 +16,7 @@ class RunLock {
   struct Timing {
     double beat = 5;       // seconds between signs of life
     double patience = 30;  // without one before a holder on another host counts as dead
+    double settle = 1;     // until all have written who try at once where there are no hard links
   };
   // Exit::usage names a living holder; Exit::io.
   explicit RunLock(std::string path) : RunLock(std::move(path), Timing()) {}
@@ -33,5 +35,8 @@ class RunLock {
   Timing timing_;
   std::jthread thread_;
 };
+
+// Which way a lock in `folder` is made; tries it there. Exit::io.
+bool has_hard_links(const std::string& folder);
 
 }  // namespace saddle

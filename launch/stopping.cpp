@@ -16,7 +16,7 @@
 namespace saddle {
 namespace {
 
-constexpr std::array kSignals = {SIGUSR1, SIGTERM, SIGINT};
+constexpr std::array kSignals = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGHUP, SIGXCPU};
 constexpr double kSameRequest = 1;  // seconds
 constexpr double kSpare = 1.5;      // times a checkpoint's cost is kept for the last one
 
@@ -30,14 +30,23 @@ int64_t now() {
   return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec;
 }
 
+// The kernel sends these again and again: a terminal's end, and each second beyond a limit of CPU time.
+bool repeats(int number) {
+  return number == SIGHUP || number == SIGXCPU;
+}
+
 // Only what is safe in a handler.
 extern "C" void on_signal(int number) {
   int none = 0;
   if (first.compare_exchange_strong(none, number)) {
     first_at = now();
-  } else if (static_cast<double>(now() - first_at) > kSameRequest * 1e9) {
+  } else if (!repeats(number) && static_cast<double>(now() - first_at) > kSameRequest * 1e9) {
     _exit(128 + number);
   }
+}
+
+bool inherited_from_nohup(int number, const struct sigaction& before) {
+  return number == SIGHUP && before.sa_handler == SIG_IGN;
 }
 
 }  // namespace
@@ -47,7 +56,10 @@ StopSignals::StopSignals() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
-  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &before[i]);
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    sigaction(kSignals[i], &action, &before[i]);
+    if (inherited_from_nohup(kSignals[i], before[i])) sigaction(kSignals[i], &before[i], nullptr);
+  }
 }
 
 StopSignals::~StopSignals() {

@@ -9,9 +9,10 @@
 
 namespace saddle {
 
-// SIGUSR1 and SIGTERM (schedulers) and SIGINT (Ctrl-C) are taken from here on until the end of the scope: the
-// first one asks the run to stop, a later one ends the process at once with 128 + its number. What comes
-// within a second of the first is the same request: launchers and schedulers both forward it. One at a time.
+// SIGUSR1, SIGUSR2 and SIGTERM (schedulers), SIGINT (Ctrl-C), SIGHUP (the terminal is gone; not under nohup)
+// and SIGXCPU (ulimit -t) are taken from here on until the end of the scope: the first one asks the run to
+// stop, a later one but SIGHUP and SIGXCPU ends the process at once with 128 + its number. What comes within
+// a second of the first is the same request: launchers and schedulers both forward it. One at a time.
 class StopSignals {
  public:
   StopSignals();

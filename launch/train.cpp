@@ -12,7 +12,6 @@
 #include "dist/log.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
-#include "launch/doctor/world.h"
 #include "launch/init_from.h"
 #include "launch/open_data.h"
 #include "launch/session.h"
@@ -70,14 +69,6 @@ void require_data_and_out(const Run& run, const TrainFlags& flags) {
           "behind the others; keep 2 or more");
 }
 
-// Ranks that did not find each other would each train alone, and fight for the run.
-void require_whole_world(const Comm& host) {
-  const doctor::Verdict verdict = doctor::judge_world(host);
-  host.together([&] {
-    require(verdict.status != doctor::Status::failure, Exit::usage, "{}: {}", verdict.found, verdict.advice);
-  });
-}
-
 // What only some ranks were started with would end in a hang or in replicas that differ.
 void require_same_start(const Comm& host, const Run& run, const TrainFlags& flags) {
   require_same(
@@ -119,7 +110,6 @@ int train(World& world, const TrainFlags& flags) {
   Run run;
   std::vector<Feed> feeds;
   Plan planned;
-  require_whole_world(host);
   host.together([&] { planned = plan(run, flags); });
   if (flags.dry_run) {
     if (host.rank() == 0) std::cout << (flags.out.empty() ? run.table.help() : run.table.toml());

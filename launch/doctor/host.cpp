@@ -167,7 +167,8 @@ Verdict describe_binding(const json& facts, bool which) {
   if (which) found += fmt::format(" ({})", list_text(cores));
   if (which && !nodes.empty())
     found += fmt::format(", NUMA node{} {}", plural(int64_t(nodes.size())), list_text(nodes));
-  return {Status::ok, found + fmt::format(", {} compute thread{} a rank", threads, plural(threads))};
+  return {Status::ok, found + fmt::format(", {} compute thread{} a rank ({})", threads, plural(threads),
+                                          facts.at("set_by").get<std::string>())};
 }
 
 // ---- limits
@@ -352,11 +353,9 @@ Lines check_cores(const Comm& comm, int64_t threads) {
   const Answers answers = ask(comm, "cores", kLimit, [=]() -> json {
     const std::vector<int> cores = allowed_cores();
     const int64_t online = sysconf(_SC_NPROCESSORS_ONLN), mine = int64_t(cores.size());
-    return {{"cores", cores},
-            {"online", online},
-            {"nodes", numa_nodes(cores)},
-            {"threads", threads > 0 ? threads : fair_threads(mine, local_size)},
-            {"quota", cpu_quota(cgroup())}};
+    const Threads compute = compute_threads(threads, fair_threads(mine, local_size));
+    return {{"cores", cores},           {"online", online},         {"nodes", numa_nodes(cores)},
+            {"threads", compute.count}, {"set_by", compute.set_by}, {"quota", cpu_quota(cgroup())}};
   });
   constexpr size_t kLines = 4;  // which cores it is matters only to the eye
   Lines lines = each("binding", answers, "", [](const json& facts) { return describe_binding(facts, true); });

@@ -194,7 +194,7 @@ Report::Report(const Comm& comm, bool json)
 
 void Report::group(const std::string& title, const Lines& lines) {
   for (const Line& line : lines) ++counts_[size_t(line.verdict.status)];
-  if (comm_.rank() != 0) return;
+  if (comm_.rank() != 0 || lines.empty()) return;
   if (!json_) std::cout << title << "\n";
   for (size_t i = 0; i < lines.size(); ++i) {
     json_ ? collect(lines[i]) : print(lines[i]);

@@ -84,6 +84,7 @@ std::vector<std::string> abandoned_segments(const std::string& folder) {
 }
 
 Lines check_shared_memory(const Comm& comm) {
+  if (comm.size() == 1) return {};
   const Answers answers = ask(comm, kFolder, kLimit, []() -> json {
     struct statvfs status {};
     require(statvfs(kFolder, &status) == 0, Exit::io,

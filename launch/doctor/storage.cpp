@@ -19,6 +19,7 @@
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/trace.h"
+#include "launch/run_lock.h"
 
 namespace saddle::doctor {
 namespace {
@@ -28,11 +29,12 @@ using nlohmann::json;
 
 std::string type_of(const std::string& path) {
   static const std::map<uint64_t, const char*> kTypes = {
-      {0xef53, "ext4"},        {0x58465342, "xfs"},     {0x9123683e, "btrfs"},  {0x2fc12fc1, "zfs"},
-      {0x794c7630, "overlay"}, {0x01021994, "tmpfs"},   {0x858458f6, "ramfs"},  {0x6969, "nfs"},
-      {0x0bd00bd0, "lustre"},  {0x47504653, "gpfs"},    {0x19830326, "beegfs"}, {0x00c36400, "ceph"},
-      {0xfe534d42, "smb"},     {0xff534d42, "cifs"},    {0x65735546, "fuse"},   {0x9fa0, "proc"},
-      {0x62656572, "sysfs"},   {0x73717368, "squashfs"}};
+      {0xef53, "ext4"},        {0x58465342, "xfs"},      {0x9123683e, "btrfs"},  {0x2fc12fc1, "zfs"},
+      {0x794c7630, "overlay"}, {0x01021994, "tmpfs"},    {0x858458f6, "ramfs"},  {0x6969, "nfs"},
+      {0x0bd00bd0, "lustre"},  {0x47504653, "gpfs"},     {0x19830326, "beegfs"}, {0x00c36400, "ceph"},
+      {0xfe534d42, "smb"},     {0xff534d42, "cifs"},     {0x65735546, "fuse"},   {0x9fa0, "proc"},
+      {0x62656572, "sysfs"},   {0x73717368, "squashfs"}, {0x4d44, "vfat"},       {0x2011bab0, "exfat"},
+      {0x01021997, "9p"}};
   struct statfs status {};
   require(statfs(path.c_str(), &status) == 0, Exit::io, "cannot look at '{}': {}", path,
           std::strerror(errno));
@@ -162,11 +164,19 @@ Lines check_run_folder(const Comm& comm, const std::string& out, Needed needed, 
     fs::create_directories(probe, error);
     require(!error, Exit::io, "cannot make a folder in '{}': {}", folder, error.message());
     write_file(probe + "/token", "rank 0 was here\n");
-    return to_json(found);
+    json facts = to_json(found);
+    facts["hard_links"] = has_hard_links(probe);
+    return facts;
   });
   Lines lines = errors("run folder", made, kAdvice);
   if (lines.empty()) {
     lines.push_back({"space", judge_room(file_system_of(made[0].facts), needed)});
+    lines.push_back(
+        {"run lock",
+         {Status::ok, made[0].facts.at("hard_links")
+                          ? "made by a hard link"
+                          : fmt::format("{} has no hard links here: made exclusively, and read back",
+                                        made[0].facts.at("type").get<std::string>())}});
     const int64_t bytes = (int64_t{8} << 20) / std::min(8, comm.local_size());
     const Answers written = ask(comm, "run folder", limit, [=, rank = comm.rank()]() -> json {
       wait_for(probe + "/token");
@@ -186,8 +196,8 @@ Lines check_locks(const Comm& comm, double limit) {
   const char* setting = std::getenv("HDF5_USE_FILE_LOCKING");
   const std::string variable =
       setting ? fmt::format("HDF5_USE_FILE_LOCKING={}", setting) : "HDF5_USE_FILE_LOCKING is not set";
-  const std::string folder = fs::temp_directory_path().string() + "/saddle-doctor-" + unique();
   const Answers answers = ask(comm, "HDF5 locks", limit, [=]() -> json {
+    const std::string folder = fs::temp_directory_path().string() + "/saddle-doctor-" + unique();
     struct Folder {
       std::string path;
       explicit Folder(std::string p) : path(std::move(p)) { fs::create_directories(path); }

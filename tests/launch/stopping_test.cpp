@@ -1,17 +1,32 @@
 // The parts of stopping and of the run's lock, without a run.
 #include "launch/stopping.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "dist/process.h"
 #include "launch/run_lock.h"
 #include "tests/data/folder.h"
+
+namespace {
+
+int link_error = 0;
+
+}  // namespace
+
+// What libstdc++ calls.
+extern "C" int link(const char* from, const char* to) {
+  if (link_error == 0) return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+  errno = link_error;
+  return -1;
+}
 
 namespace saddle {
 namespace {
@@ -72,6 +87,22 @@ TEST(StopSignals, TakeTheFirstAsARequestAndALaterOneAsAnOrder) {
             }),
             128 + SIGINT);
   EXPECT_EQ(status_of([] {
+              const StopSignals signals;
+              raise(SIGXCPU);
+              usleep(1'100'000);
+              raise(SIGXCPU);  // the kernel's, every second
+              raise(SIGHUP);
+              if (StopSignals::received() != SIGXCPU) _exit(1);
+            }),
+            0);
+  EXPECT_EQ(status_of([] {
+              signal(SIGHUP, SIG_IGN);  // nohup
+              const StopSignals signals;
+              raise(SIGHUP);
+              if (StopSignals::received() != 0) _exit(1);
+            }),
+            0);
+  EXPECT_EQ(status_of([] {
               { const StopSignals signals; }
               raise(SIGTERM);
             }),
@@ -79,9 +110,13 @@ TEST(StopSignals, TakeTheFirstAsARequestAndALaterOneAsAnOrder) {
       << "after the scope a signal does what it did before";
 }
 
-class RunLockTest : public testing::Test {
+// On file systems with hard links, and on those where link(2) fails so.
+class RunLockTest : public testing::TestWithParam<int> {
  protected:
-  static constexpr RunLock::Timing kQuick{.beat = 0.05, .patience = 0.5};
+  static constexpr RunLock::Timing kQuick{.beat = 0.05, .patience = 0.5, .settle = 0.05};
+
+  RunLockTest() { link_error = GetParam(); }
+  ~RunLockTest() override { link_error = 0; }
 
   std::string refusal() {
     return error_of([&] { RunLock(path_, kQuick); });
@@ -104,7 +139,7 @@ class RunLockTest : public testing::Test {
   std::string path_ = folder_ / "run.lock", left_;
 };
 
-TEST_F(RunLockTest, IsHeldByOneAndGoneAfterwards) {
+TEST_P(RunLockTest, IsHeldByOneAndGoneAfterwards) {
   {
     const RunLock lock(path_);
     EXPECT_THAT(refusal(), AllOf(HasSubstr(fmt::format("process {} on {}", getpid(), host_name())),
@@ -115,7 +150,7 @@ TEST_F(RunLockTest, IsHeldByOneAndGoneAfterwards) {
   EXPECT_EQ(refusal(), "");
 }
 
-TEST_F(RunLockTest, OfADeadProcessIsTakenOverAtOnce) {
+TEST_P(RunLockTest, OfADeadProcessIsTakenOverAtOnce) {
   ASSERT_EQ(status_of([&] {
               new RunLock(path_);
               _exit(0);
@@ -125,7 +160,7 @@ TEST_F(RunLockTest, OfADeadProcessIsTakenOverAtOnce) {
   EXPECT_EQ(error_of([&] { RunLock(path_, {.beat = 1, .patience = 1e9}); }), "");
 }
 
-TEST_F(RunLockTest, OfAnEarlierStartOfTheSameSlurmJobIsTakenOverAtOnce) {
+TEST_P(RunLockTest, OfAnEarlierStartOfTheSameSlurmJobIsTakenOverAtOnce) {
   held_elsewhere({{"job", "7"}, {"restarts", 0}});
   setenv("SLURM_JOB_ID", "7", 1);
   setenv("SLURM_RESTART_COUNT", "1", 1);
@@ -134,14 +169,14 @@ TEST_F(RunLockTest, OfAnEarlierStartOfTheSameSlurmJobIsTakenOverAtOnce) {
   unsetenv("SLURM_RESTART_COUNT");
 }
 
-TEST_F(RunLockTest, OfASilentHolderElsewhereIsTakenOverWithPatience) {
+TEST_P(RunLockTest, OfASilentHolderElsewhereIsTakenOverWithPatience) {
   held_elsewhere();
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(refusal(), "");
   EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(500));
 }
 
-TEST_F(RunLockTest, OfALivingHolderElsewhereIsRespected) {
+TEST_P(RunLockTest, OfALivingHolderElsewhereIsRespected) {
   held_elsewhere();
   std::jthread holder([&](const std::stop_token& stop) {
     for (int beat = 0; !stop.stop_requested(); ++beat) {
@@ -154,7 +189,7 @@ TEST_F(RunLockTest, OfALivingHolderElsewhereIsRespected) {
   EXPECT_THAT(refusal(), HasSubstr("on far"));
 }
 
-TEST_F(RunLockTest, WhichAnotherTookIsNoticed) {
+TEST_P(RunLockTest, WhichAnotherTookIsNoticed) {
   const RunLock lock(path_, kQuick);
   usleep(200'000);
   lock.require_held();
@@ -166,7 +201,7 @@ TEST_F(RunLockTest, WhichAnotherTookIsNoticed) {
   EXPECT_THAT(error_of([&] { lock.require_held(); }), HasSubstr("taken over by process 1"));
 }
 
-TEST_F(RunLockTest, SurvivesItsFilesLossAndGarbage) {
+TEST_P(RunLockTest, SurvivesItsFilesLossAndGarbage) {
   test::put(path_, "not json");
   EXPECT_EQ(refusal(), "") << "garbage shows no sign of life";
   const RunLock lock(path_, kQuick);
@@ -174,6 +209,53 @@ TEST_F(RunLockTest, SurvivesItsFilesLossAndGarbage) {
   lock.require_held();
   usleep(200'000);
   EXPECT_EQ(file()["pid"], getpid());
+}
+
+// Of many that try at once one holds the lock, also where only the file's creation decides.
+TEST_P(RunLockTest, OfManyAtOnceOneGetsIt) {
+  std::vector<pid_t> tried;
+  for (int i = 0; i < 6; ++i) {
+    tried.push_back(fork());
+    if (tried.back() != 0) continue;
+    try {
+      const RunLock lock(path_, kQuick);
+      usleep(1'000'000);
+      lock.require_held();
+      _exit(0);
+    } catch (const Error&) {
+      _exit(1);
+    }
+  }
+  int holders = 0;
+  for (const pid_t pid : tried) {
+    int status = 0;
+    waitpid(pid, &status, 0);
+    holders += status == 0;
+  }
+  EXPECT_EQ(holders, 1);
+}
+
+TEST_P(RunLockTest, LeavesNothingBesideTheFile) {
+  test::put(path_, "not json");
+  {
+    const RunLock lock(path_, kQuick);
+    EXPECT_EQ(has_hard_links(folder_.path()), GetParam() == 0);
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Links, RunLockTest, testing::Values(0, EPERM),
+                         [](const auto& info) { return info.param ? "Fail" : "Work"; });
+
+TEST(RunLock, HoldsWhateverLinksFailWith) {
+  const test::Folder folder;
+  for (const int error : {EOPNOTSUPP, ENOSYS, EMLINK, EXDEV, EACCES}) {
+    link_error = error;
+    const RunLock lock(folder / "run.lock", {.settle = 0.01});
+    EXPECT_THAT(error_of([&] { RunLock(folder / "run.lock"); }), HasSubstr("another --out"));
+    link_error = 0;
+  }
 }
 
 }  // namespace

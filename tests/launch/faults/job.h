@@ -73,14 +73,15 @@ inline std::string rank_name(int rank) {
 // One mpirun and all it started; they carry a mark in their environment.
 class Job {
  public:
-  // `arguments` of mpirun; `environment`: "NAME=VALUE ...". Temporary files go to `folder`/tmp.
-  Job(std::string folder, const std::string& arguments, const std::string& environment = "")
+  // `arguments` of `launcher`; `environment`: "NAME=VALUE ...". Temporary files go to `folder`/tmp.
+  Job(std::string folder, const std::string& arguments, const std::string& environment = "",
+      const std::string& launcher = "mpirun --oversubscribe --bind-to none")
       : folder_(std::move(folder)), mark_("SADDLE_FAULT_JOB=" + folder_) {
     fs::create_directories(folder_ + "/tmp");
     const std::string command = fmt::format(
-        "{} {} SADDLE_FAULT_MARK={}/mark TMPDIR={}/tmp OMPI_MCA_btl_vader_backing_directory={}/tmp exec "
-        "mpirun --oversubscribe --bind-to none {}",
-        environment, mark_, folder_, folder_, folder_, arguments);
+        "{} {} SADDLE_FAULT_MARK={}/mark TMPDIR={}/tmp OMPI_MCA_btl_vader_backing_directory={}/tmp exec {} "
+        "{}",
+        environment, mark_, folder_, folder_, folder_, launcher, arguments);
     pid_ = fork();
     if (pid_ > 0) return;
     const int out = open((folder_ + "/output").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
@@ -104,6 +105,7 @@ class Job {
       status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return !status_;
   }
+  void signal(int number) const { kill(pid_, number); }  // to the launcher
   int status() const { return status_.value_or(-1); }
   std::string output() const { return read_all(folder_ + "/output"); }
   std::string last_line() const {

@@ -41,13 +41,18 @@ class Stop : public test::JobTest {
 
 TEST_F(Stop, AnySignalToAnyRankSavesAndResumesTheSame) {
   int rank = 0;
-  for (const auto& [name, signal] :
-       {std::pair("SIGUSR1", SIGUSR1), {"SIGTERM", SIGTERM}, {"SIGINT", SIGINT}}) {
+  for (const auto& [name, signal] : {std::pair("SIGUSR1", SIGUSR1),
+                                     {"SIGUSR2", SIGUSR2},
+                                     {"SIGTERM", SIGTERM},
+                                     {"SIGINT", SIGINT},
+                                     {"SIGHUP", SIGHUP},
+                                     {"SIGXCPU", SIGXCPU}}) {
     SCOPED_TRACE(name);
     fs::remove_all(folder());
     Job job(folder(), ranks(4, flags(run_of(folder()))), kPaced);
     ASSERT_TRUE(reaches(job, 15)) << job.output();
-    send(job, ++rank, signal);
+    rank = (rank + 1) % 4;
+    send(job, rank, signal);
     expect_stopped(job, fmt::format("{} on rank {}", name, rank));
     EXPECT_LT(logged_step(run_of(folder())), kSteps);
     EXPECT_TRUE(resumes_to_the_same_state(folder()));
@@ -91,6 +96,28 @@ TEST_F(Stop, ASecondSignalEndsAtOnce) {
   send(job, 1, SIGTERM);
   ASSERT_TRUE(within(10, [&] { return !job.running(); }));
   EXPECT_EQ(job.status(), 143) << "nor did the watchdog end it\n" << job.output();
+}
+
+// mpirun itself would kill its ranks soon after these, and end with 1.
+TEST_F(Stop, SignalsToLaunchMpiSaveAndItsStatusIsTheRanks) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    fs::remove_all(folder());
+    Job job(folder(),
+            fmt::format("{}recipe.toml -n 2 --data {}ring --out {} -- --set watch.timeout=60", dir_, dir_,
+                        run_of(folder())),
+            kPaced, SADDLE_FAULTY " launch mpi");
+    ASSERT_TRUE(reaches(job, 5)) << job.output();
+    job.signal(signal);
+    expect_stopped(job, "SIGUSR1 on rank 0");
+  }
+}
+
+TEST_F(Stop, ATrainingUnderNohupOutlivesItsTerminal) {
+  Job job(folder(), fmt::format("train {}", flags(run_of(folder()))), kPaced, "nohup " SADDLE_FAULTY);
+  ASSERT_TRUE(reaches(job, 5)) << job.output();
+  job.signal(SIGHUP);
+  ASSERT_TRUE(within(60, [&] { return !job.running(); }));
+  EXPECT_EQ(job.status(), 0) << job.output();
 }
 
 TEST_F(Stop, MaxTimeStopsInTimeUntilTheRunIsDone) {
