@@ -70,7 +70,8 @@ std::string write_share(const std::string& path, const std::map<std::string, tor
   const int64_t bytes = write_safetensors(path, tensors);
   return json{{"file", fs::path(path).filename()}, {"bytes", bytes}, {"xxh3_128", hash_file(path)}}.dump();
 } catch (const std::exception& e) {
-  return json{{"error", e.what()}}.dump();
+  return json{{"error", e.what()}}.dump(-1, ' ', false,
+                                        json::error_handler_t::replace);  // it may name a path
 }
 
 std::string utc_now() {

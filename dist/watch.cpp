@@ -32,7 +32,7 @@ constexpr double kLastWords = 0.5;  // for all to send theirs; mpirun's grace af
 // ---- lines of JSON over a socket
 
 void send_line(int fd, const json& message) {
-  const std::string line = message.dump() + "\n";
+  const std::string line = message.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
   // A peer that does not read has a full buffer: better to lose a sign of life than to wait.
   [[maybe_unused]] const ssize_t sent = send(fd, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
