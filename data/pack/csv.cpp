@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "data/pack/arrays.h"
+#include "data/pack/classes.h"
 #include "data/pack/csv_rows.h"
 #include "data/pack/importers.h"
 #include "dist/error.h"
@@ -138,12 +139,13 @@ constexpr int64_t kMostClasses = 1 << 16;
 
 struct Classes {
   std::vector<int32_t> of;  // by row
-  std::vector<std::string> names;
+  std::vector<std::string> names, notes;
   int64_t count = 0;
 };
 
-// Numbers from 0 on are their own classes; others, and texts, are numbered in order.
-void number_classes(Classes& classes, const std::map<std::string, int32_t>& seen) {
+// Numbers from 0 on are their own classes; others, and texts, are numbered as --classes says, or in order.
+void number_classes(Classes& classes, const std::map<std::string, int32_t>& seen,
+                    const PackRequest& request) {
   const auto value = [](const auto& each) { return integer_of(each.first, '.'); };
   std::vector<std::pair<std::string, int32_t>> sorted(seen.begin(), seen.end());
   const bool numbers =
@@ -152,13 +154,16 @@ void number_classes(Classes& classes, const std::map<std::string, int32_t>& seen
     std::sort(sorted.begin(), sorted.end(),
               [&](const auto& a, const auto& b) { return *value(a) < *value(b); });
   const bool own = numbers && *value(sorted.front()) >= 0 && *value(sorted.back()) < kMostClasses;
+  std::vector<std::string> texts;
+  for (const auto& [text, code] : sorted) texts.push_back(to_utf8(text));
+  if (!own) classes.names = request.classes.empty() ? texts : class_names(request, texts, classes.notes);
+  std::map<std::string, int64_t> number;
+  for (size_t k = 0; k < classes.names.size(); ++k) number.emplace(classes.names[k], int64_t(k));
   std::vector<int32_t> becomes(sorted.size());
-  for (size_t i = 0; i < sorted.size(); ++i) {
-    becomes[size_t(sorted[i].second)] = int32_t(own ? *value(sorted[i]) : int64_t(i));
-    if (!own) classes.names.push_back(to_utf8(sorted[i].first));
-  }
+  for (size_t i = 0; i < sorted.size(); ++i)
+    becomes[size_t(sorted[i].second)] = int32_t(own ? *value(sorted[i]) : number.at(texts[i]));
   for (int32_t& each : classes.of) each = becomes[size_t(each)];
-  classes.count = own ? *value(sorted.back()) + 1 : int64_t(sorted.size());
+  classes.count = own ? *value(sorted.back()) + 1 : int64_t(classes.names.size());
 }
 
 // The same for all spellings of an integer.
@@ -174,11 +179,10 @@ void check_classes(const Table& table, const std::map<std::string, int32_t>& see
   const std::string column = table.place(0, *table.label).substr(std::string_view("line 0, ").size());
   const std::string example =
       fmt::format("{} and {}", quote(seen.begin()->first), quote(seen.rbegin()->first));
-  require(
-      table.named || content.numbers > 0, Exit::data,
-      "{}: {} holds as many texts as rows, such as {}: names or ids are no classes; remove the column, or "
-      "call it label",
-      table.path, column, example);
+  require(table.named || content.numbers > 0, Exit::data,
+          "{}: {} holds as many texts as rows, such as {}: names or ids are no classes; remove the column, "
+          "call it label, or list them for --classes",
+          table.path, column, example);
   require(content.texts > 0, Exit::data,
           "{}: {} holds as many numbers as rows, such as {}, so no classes; remove the column, or call it "
           "otherwise to keep its numbers",
@@ -186,7 +190,7 @@ void check_classes(const Table& table, const std::map<std::string, int32_t>& see
   log::warn("{}: {} holds as many classes as rows", table.path, column);
 }
 
-Classes read_classes(const Table& table) {
+Classes read_classes(const Table& table, const PackRequest& request) {
   Classes out;
   CsvRows rows = table.open();
   std::map<std::string, int32_t> seen;
@@ -199,8 +203,8 @@ Classes read_classes(const Table& table) {
             "{}: column {} holds more than {} classes; remove it if it holds names", table.path,
             *table.label + 1, kMostClasses);
   }
-  check_classes(table, seen);
-  number_classes(out, seen);
+  if (request.classes.empty()) check_classes(table, seen);
+  number_classes(out, seen, request);
   return out;
 }
 
@@ -209,7 +213,7 @@ Classes read_classes(const Table& table) {
 class Csv {
  public:
   explicit Csv(const PackRequest& request) : table_(look_at(request)) {
-    if (table_.label) classes_ = read_classes(table_);
+    if (table_.label) classes_ = read_classes(table_, request);
     features_ = int64_t(table_.columns) - (table_.label ? 1 : 0);
   }
 
@@ -263,6 +267,7 @@ Source open_csv(const PackRequest& request) {
       {.name = "x", .shape = {csv->features()}, .dtype = torch::kFloat, .class_names = {}});
   if (csv->labelled()) {
     source.schema.fields.push_back(label_field(csv->classes().count, csv->classes().names));
+    source.notes = csv->classes().notes;
     source.label = [csv](int64_t i) { return int64_t{csv->classes().of[size_t(i)]}; };
   }
   source.sample = [csv, label = source.label](int64_t i) {
@@ -287,7 +292,7 @@ const Importer kCsv{.name = "csv",
                     .takes =
                         "a table .csv or .tsv, also .gz, of numbers; a column label, class or target, or the "
                         "last one of texts, is the classes",
-                    .flags = "separator decimal",
+                    .flags = "separator decimal classes",
                     .accepts = accepts,
                     .open = open_csv};
 

@@ -146,6 +146,17 @@ TEST(PackCsv, TakesNoIdsForClasses) {
                     HasSubstr("remove the column")));
 }
 
+TEST(PackCsv, NumbersClassesAsAFileSays) {
+  const Folder folder;
+  test::put(folder / "names", "zebra\ncat\nant\n");
+  const Table table("1,cat\n2,zebra\n", "a.csv", {.source = "", .classes = folder / "names"});
+  EXPECT_THAT(table.source.schema["label"].class_names, ElementsAre("zebra", "cat", "ant"));
+  EXPECT_TRUE(same(all(table.source, "label"), torch::tensor({1, 0})));
+  EXPECT_THAT(refusal("1,cat\n2,dog\n", {.source = "", .classes = folder / "names"}), HasSubstr("dog"));
+  const Table numbers("x,label\n1,1\n2,0\n3,0\n", "a.csv", {.source = "", .classes = folder / "names"});
+  EXPECT_EQ(numbers.source.schema["label"].classes, 3);
+}
+
 TEST(PackCsv, NamesMissingNumbers) {
   for (const char* missing : {"", "nan", "NaN", "NA", "n/a", "null", "?", "-"}) {
     const std::string text = fmt::format("a,b\n1,2\n3,{}\n5,2\n", missing);
