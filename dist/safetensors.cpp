@@ -25,27 +25,61 @@ std::string type_name(torch::ScalarType type) {
   fail(Exit::bug, "safetensors has no dtype {}", c10::toString(type));
 }
 
-torch::ScalarType type_of(const std::string& name, const std::string& path) {
-  for (const auto& [type, known] : kTypes)
-    if (known == name) return type;
-  fail(Exit::data, "'{}' holds a tensor of unknown dtype '{}'", path, name);
+// One tensor of the header.
+struct Entry {
+  std::string name, dtype;
+  std::vector<int64_t> shape;
+  int64_t first = 0, end = 0;  // of its bytes
+};
+
+Entry entry_of(const std::string& path, const std::string& name, const json& in) {
+  const auto offsets = in.at("data_offsets").get<std::vector<int64_t>>();
+  Entry entry{.name = name,
+              .dtype = in.at("dtype").get<std::string>(),
+              .shape = in.at("shape").get<std::vector<int64_t>>()};
+  const auto negative = [](int64_t extent) { return extent < 0; };
+  require(offsets.size() == 2 && std::none_of(entry.shape.begin(), entry.shape.end(), negative), Exit::data,
+          "'{}': expected shape and offsets of '{}', found {}", path, name, in.dump());
+  entry.first = offsets[0], entry.end = offsets[1];
+  return entry;
 }
 
-// One tensor of the header: its bytes must begin where the one before ended.
-torch::Tensor tensor_at(const std::string& path, const json& entry, const char* data, int64_t size,
-                        int64_t& at) {
-  const auto shape = entry.at("shape").get<std::vector<int64_t>>();
-  const auto offsets = entry.at("data_offsets").get<std::vector<int64_t>>();
-  const torch::ScalarType type = type_of(entry.at("dtype").get<std::string>(), path);
-  require(std::all_of(shape.begin(), shape.end(), [](int64_t d) { return d >= 0; }) && offsets.size() == 2 &&
-              offsets[0] == at && offsets[1] >= at && offsets[1] <= size,
-          Exit::data, "'{}': a tensor's bytes {} overlap, leave a gap or pass the end", path, entry.dump());
-  torch::Tensor tensor = torch::empty(shape, type);
-  require(static_cast<int64_t>(tensor.nbytes()) == offsets[1] - at, Exit::data,
-          "'{}': shape and bytes disagree in {}", path, entry.dump());
-  if (tensor.numel() > 0) std::memcpy(tensor.data_ptr(), data + at, tensor.nbytes());
-  at = offsets[1];
+torch::ScalarType type_of(const Entry& entry, const std::string& path) {
+  for (const auto& [type, known] : kTypes)
+    if (known == entry.dtype) return type;
+  fail(Exit::data,
+       "'{}': the tensor '{}' is of dtype {}, which is not read; convert it to F32, or leave it out where "
+       "names "
+       "are mapped",
+       path, entry.name, entry.dtype);
+}
+
+torch::Tensor tensor_of(const std::string& path, const Entry& entry, const char* data) {
+  torch::Tensor tensor = torch::empty(entry.shape, type_of(entry, path));
+  require(static_cast<int64_t>(tensor.nbytes()) == entry.end - entry.first, Exit::data,
+          "'{}': {} [{}] does not take the {} bytes of '{}'", path, entry.dtype, fmt::join(entry.shape, ", "),
+          entry.end - entry.first, entry.name);
+  if (tensor.numel() > 0) std::memcpy(tensor.data_ptr(), data + entry.first, tensor.nbytes());
   return tensor;
+}
+
+// In the order of their bytes, which leave no gap.
+std::vector<Entry> entries_of(const std::string& path, const json& header, int64_t size) {
+  std::vector<Entry> entries;
+  for (const auto& [name, entry] : header.items())
+    if (name != "__metadata__") entries.push_back(entry_of(path, name, entry));
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.first, a.end) < std::pair(b.first, b.end);
+  });
+  int64_t at = 0;
+  for (const Entry& entry : entries) {
+    require(entry.first == at && entry.end >= at && entry.end <= size, Exit::data,
+            "'{}': the bytes {} to {} of '{}' overlap, leave a gap or pass the end", path, entry.first,
+            entry.end, entry.name);
+    at = entry.end;
+  }
+  require(at == size, Exit::data, "'{}' has {} bytes of tensors, its header describes {}", path, size, at);
+  return entries;
 }
 
 }  // namespace
@@ -86,7 +120,8 @@ int64_t publish_safetensors(const std::string& path, const std::map<std::string,
   return bytes;
 }
 
-std::map<std::string, torch::Tensor> read_safetensors(const std::string& path) try {
+std::map<std::string, torch::Tensor> read_safetensors(
+    const std::string& path, const std::function<bool(const std::string& name)>& keep) try {
   const std::string file = read_file(path);
   uint64_t length = 0;
   require(file.size() >= sizeof length, Exit::data, "'{}' is cut off: {} bytes", path, file.size());
@@ -98,16 +133,9 @@ std::map<std::string, torch::Tensor> read_safetensors(const std::string& path) t
       json::parse(file.begin() + sizeof length, file.begin() + sizeof length + int64_t(length));
   const char* data = file.data() + sizeof length + length;
   const int64_t size = static_cast<int64_t>(file.size() - sizeof length - length);
-  std::vector<std::pair<std::string, json>> entries;
-  for (const auto& [name, entry] : header.items())
-    if (name != "__metadata__") entries.emplace_back(name, entry);
-  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
-    return a.second.at("data_offsets") < b.second.at("data_offsets");
-  });
   std::map<std::string, torch::Tensor> tensors;
-  int64_t at = 0;
-  for (const auto& [name, entry] : entries) tensors[name] = tensor_at(path, entry, data, size, at);
-  require(at == size, Exit::data, "'{}' has {} bytes of tensors, its header describes {}", path, size, at);
+  for (const Entry& entry : entries_of(path, header, size))
+    if (!keep || keep(entry.name)) tensors[entry.name] = tensor_of(path, entry, data);
   return tensors;
 } catch (const json::exception& e) {
   fail(Exit::data, "'{}' has a broken header: {}", path, e.what());

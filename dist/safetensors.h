@@ -3,6 +3,7 @@
 
 #include "dist/tensor.h"
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -16,8 +17,9 @@ int64_t write_safetensors(const std::string& path, const std::map<std::string, t
 // The same to `path`.tmp, which is then renamed: `path` is never half a file.
 int64_t publish_safetensors(const std::string& path, const std::map<std::string, torch::Tensor>& tensors,
                             const Metadata& metadata = {});
-// Exit::data with the path for a file that is not whole: lengths, overlaps, holes, dtypes and shapes are
-// checked.
-std::map<std::string, torch::Tensor> read_safetensors(const std::string& path);
+// Those of which `keep` is true (none: all); the others may be of any dtype. Exit::data with the path for a
+// file that is not whole: lengths, overlaps, holes, dtypes and shapes are checked.
+std::map<std::string, torch::Tensor> read_safetensors(
+    const std::string& path, const std::function<bool(const std::string& name)>& keep = nullptr);
 
 }  // namespace saddle

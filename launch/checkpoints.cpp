@@ -107,7 +107,7 @@ int list(const CheckpointsOptions& options) {
                    {"resumes_from", step < 0 ? json() : json(step)},
                    {"leftovers", leftovers(folder)}});
   }
-  if (options.json) fmt::print("{}\n", out.dump(1));
+  if (options.json) fmt::print("{}\n", out.dump(1, ' ', false, json::error_handler_t::replace));
   return sound ? 0 : int(Exit::data);
 }
 
@@ -152,7 +152,7 @@ int inspect(const CheckpointsOptions& options) {
     else
       print_contents(*checkpoint);
   }
-  if (options.json) fmt::print("{}\n", out.dump(1));
+  if (options.json) fmt::print("{}\n", out.dump(1, ' ', false, json::error_handler_t::replace));
   return 0;
 }
 

@@ -1,6 +1,7 @@
 // saddle evaluate: the measures of a run that fit its data (measures.h).
 #include <iostream>
 
+#include "data/pack/utf8.h"
 #include "data/picture.h"
 #include "dist/error.h"
 #include "dist/file.h"
@@ -28,7 +29,7 @@ int evaluate(World& world, const EvaluateFlags& flags) {
   comm.together([&] {
     if (comm.rank() != 0) return;
     const auto data = loaded->data();
-    json result = {{"run", flags.run}, {"step", loaded->step}, {"samples", flags.count}};
+    json result = {{"run", escape_bytes(flags.run)}, {"step", loaded->step}, {"samples", flags.count}};
     result.update(measure(samples, *data, flags.seed));
     if (!flags.picture.empty()) write_png(flags.picture, preview(*loaded->system, drawing, data.get()));
     write_file(flags.run + "/evaluation.json", result.dump(1) + "\n");

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "data/pack/utf8.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/log.h"
@@ -41,11 +42,15 @@ struct Placed {
   std::string misfits;  // a line each
 };
 
+bool is_dropped(const std::string& name, const NameMap& map) {
+  return map.of(name).name.empty() || name.ends_with(".num_batches_tracked");
+}
+
 Placed place(const Tensors& theirs, const Tensors& ours, const NameMap& map) {
   Placed placed;
   for (const auto& [name, tensor] : theirs) {
+    if (is_dropped(name, map)) continue;
     const Placement placement = map.of(name);
-    if (placement.name.empty() || name.ends_with(".num_batches_tracked")) continue;
     const torch::Tensor here = placement.apply(tensor);
     const auto target = ours.find(placement.name);
     const std::string arrow = placement.name == name ? "" : " -> " + placement.name;
@@ -124,14 +129,17 @@ void import_run(const ImportFlags& flags) {
   const Schema schema = data ? data->schema() : schema_of_shape(flags);
   const Comm alone = World::alone();
   System system = run.build(schema, run.context(alone));
-  const Imported taken = import_weights(system, read_safetensors(flags.file), NameMap(flags.map));
+  const NameMap map(flags.map);
+  const auto keep = [&](const std::string& name) { return !is_dropped(name, map); };
+  const Imported taken = import_weights(system, read_safetensors(flags.file, keep), map);
 
   RunFolder folder(flags.out);
   folder.create(/*resume=*/false);
   folder.save_options(run);
   int64_t step = 0, position = 0;
   nlohmann::json facts = about(run, schema, data ? data->fingerprint() : "");
-  facts["imported"] = {{"file", flags.file}, {"xxh3_128", hash_file(flags.file)}, {"tensors", taken.tensors}};
+  facts["imported"] = {
+      {"file", escape_bytes(flags.file)}, {"xxh3_128", hash_file(flags.file)}, {"tensors", taken.tensors}};
   save_checkpoint(
       alone, folder.checkpoints(),
       {.step = step,

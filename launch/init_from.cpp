@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <set>
 
+#include "data/pack/utf8.h"
 #include "dist/checkpoint.h"
 #include "dist/error.h"
 #include "dist/file.h"
@@ -30,14 +31,14 @@ Source open(const Comm& host, const std::string& path) {
             "--init-from '{}': expected a run folder or a safetensors file", path);
     if (!file) return;
     source.state.tensors = read_safetensors(path);
-    source.about = {{"source", path}, {"xxh3_128", hash_file(path)}};
+    source.about = {{"source", escape_bytes(path)}, {"xxh3_128", hash_file(path)}};
   });
   if (file) return source;
   auto checkpoint = load_checkpoint(host, RunFolder(path).checkpoints());
   host.together([&] {
     require(checkpoint.has_value(), Exit::usage, "--init-from '{}': there is no checkpoint in it", path);
     source.state = std::move(checkpoint->state);
-    source.about = {{"source", checkpoint->folder}, {"step", checkpoint->step}};
+    source.about = {{"source", escape_bytes(checkpoint->folder)}, {"step", checkpoint->step}};
   });
   return source;
 }

@@ -10,6 +10,7 @@
 
 #include "data/decorators.h"
 #include "data/index.h"
+#include "data/pack/utf8.h"
 #include "data/staging.h"
 #include "dist/agree.h"
 #include "dist/error.h"
@@ -73,7 +74,7 @@ std::shared_ptr<Dataset> open_part(const Comm& host, const NamedFolder& part, co
   std::string folder = part.folder;
   if (!o.stage.empty()) {
     const flight::Doing doing("stage", 0);  // takes as long as it takes
-    folder = stage(host, folder, o.stage, o.on_bad == "skip");
+    folder = stage(host, folder, unescape_bytes(o.stage), o.on_bad == "skip");
   }
   std::shared_ptr<Dataset> data;
   host.together([&] { data = open_shards(folder, read_options(o)); });
@@ -112,9 +113,7 @@ std::vector<std::string> split_parts(const std::string& text) {
   return parts;
 }
 
-}  // namespace
-
-std::vector<NamedFolder> parse_data(const std::string& text) {
+std::vector<NamedFolder> split_data(const std::string& text) {
   static const std::regex name("^[A-Za-z][A-Za-z0-9_]*=");
   if (exists(text) || !std::regex_search(text, name)) return {{.folder = text}};
   std::vector<NamedFolder> parts;
@@ -129,17 +128,23 @@ std::vector<NamedFolder> parse_data(const std::string& text) {
   return parts;
 }
 
+}  // namespace
+
+std::vector<NamedFolder> parse_data(const std::string& text) {
+  return split_data(unescape_bytes(text));
+}
+
 std::string data_text(const std::vector<std::string>& flags) {
   const auto absolute = [](const std::string& folder) {
-    return std::filesystem::absolute(folder).lexically_normal().string();
+    return escape_bytes(std::filesystem::absolute(folder).lexically_normal().string());
   };
   std::string text;
   for (const std::string& flag : flags) {
-    const bool plain = parse_data(flag).front().name.empty();
+    const bool plain = split_data(flag).front().name.empty();
     require(!plain || flags.size() == 1, Exit::usage,
             "--data: several data sets need names: --data a=DIR --data b=DIR; found '{}'", flag);
     if (plain) return absolute(flag);
-    for (const NamedFolder& part : parse_data(flag))
+    for (const NamedFolder& part : split_data(flag))
       text += (text.empty() ? "" : ",") + part.name + "=" + absolute(part.folder);
   }
   parse_data(text);  // refuses names that occur twice

@@ -15,10 +15,10 @@ struct NamedFolder {
   std::string name = {};  // empty: the only one, whose fields keep their names
   std::string folder;
 };
-// "DIR", or "a=DIR,b=DIR"; what exists as a path is one, whatever its name. Exit::usage for a name that
-// occurs twice.
+// "DIR", or "a=DIR,b=DIR", bytes that are no UTF-8 as escape_bytes writes them; what exists as a path is one,
+// whatever its name. Exit::usage for a name that occurs twice.
 std::vector<NamedFolder> parse_data(const std::string& text);
-// What --data gave, once or several times, as one text with absolute paths.
+// What --data gave, once or several times, as one such text with absolute paths.
 std::string data_text(const std::vector<std::string>& flags);
 
 // "3x64x64". Exit::usage, naming the flag, for what is none.

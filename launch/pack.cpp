@@ -87,14 +87,24 @@ void add_picture_flags(Flags flags, PackRequest& r, std::string& size) {
             "File of class names, one a line, that of class 0 first (default: those of the source, sorted)");
 }
 
+void add_table_flags(Flags flags, PackRequest& r) {
+  flags.add(
+      "separator", r.separator,
+      "Between the cells of a table: comma, semicolon, tab, space or the character (default: as it shows)");
+  flags.add("decimal", r.decimal, "Decimal mark of a table: point or comma (default: as it shows)")
+      ->check(CLI::IsMember({"point", "comma"}));
+}
+
 void add_array_flags(Flags flags, PackRequest& r) {
-  flags.add("axes", r.axes, "Order of an array's axes, where it is ambiguous")
-      ->check(CLI::IsMember({"auto", "NCHW", "NHWC"}));
+  flags.add("axes", r.axes, "Of an array where they are ambiguous; none: it holds no pictures")
+      ->check(CLI::IsMember({"auto", "NHW", "NCHW", "NHWC", "none"}));
   flags.add("slices", r.slices, "Of volumes: one sample a slice")
       ->check(CLI::IsMember({"axial", "coronal", "sagittal"}));
   flags.add("patch", r.patch, "Of volumes: DxHxW or one number, one sample a block");
-  flags.add("range", r.range,
-            "LOW:HIGH, the values of a volume that become black and white (default: its own)");
+  flags.add(
+      "range", r.range,
+      "LOW:HIGH, the values that become black and white (default: of a volume its own; of arrays -1:1 of "
+      "floats, 0:255 of integers)");
   flags.add("tokens", r.tokens, "Of text: char or word (default: char)")
       ->check(CLI::IsMember({"char", "word", "smiles"}));
   flags.add("length", r.length, "Longest sequence in tokens, or clip in frames (default: the source's)")
@@ -145,6 +155,7 @@ void add_pack(CLI::App& app, Command& chosen) {
                    "Folder to write, made if absent; an interrupted pack goes on there")
       ->required();
   add_picture_flags({*pack, request}, *request, *size);
+  add_table_flags({*pack, request}, *request);
   add_array_flags({*pack, request}, *request);
   add_choice_flags(*pack, *request);
   add_output_flags(*pack, *request);

@@ -9,6 +9,7 @@
 #include "dist/flight.h"
 #include "dist/log.h"
 #include "launch/preview.h"
+#include "models/game.h"
 
 namespace saddle {
 namespace {
@@ -131,7 +132,7 @@ void Session::picture() {
   const flight::Doing doing("picture", kSetup * options_.watch_timeout);
   trainer_.comm().together([&] {
     if (trainer_.comm().rank() != 0) return;
-    const bool points = setup_.data->schema().fields.front().shape.size() != 3;
+    const bool points = main_field(setup_.data->schema()).shape.size() != 3;
     const Drawing drawing{.count = points ? 2500 : 64, .seed = static_cast<uint64_t>(options_.seed)};
     write_png(setup_.folder.sample(trainer_.steps()), preview(trainer_.system(), drawing, setup_.data.get()));
   });

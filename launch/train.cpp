@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "data/pack/utf8.h"
 #include "dist/agree.h"
 #include "dist/error.h"
 #include "dist/file.h"
@@ -33,7 +34,8 @@ void resolve(Run& run, const TrainFlags& flags) {
   std::vector<std::string> sets = flags.sets;
   if (flags.steps > 0) sets.push_back(fmt::format("steps={}", flags.steps));
   if (!flags.data.empty()) sets.push_back("data=" + data_text(flags.data));
-  if (!flags.stage.empty()) sets.push_back("data.stage=" + std::filesystem::absolute(flags.stage).string());
+  if (!flags.stage.empty())
+    sets.push_back("data.stage=" + escape_bytes(std::filesystem::absolute(flags.stage).string()));
   if (!flags.on_bad.empty()) sets.push_back("data.on_bad=" + flags.on_bad);
   const bool same = flags.recipe.empty();
   require(!same || flags.resume, Exit::usage,

@@ -7,12 +7,6 @@
 namespace saddle {
 namespace {
 
-std::string main_field(const Schema& data) {
-  for (const char* name : {"image", "x"})
-    if (data.has(name)) return name;
-  return data.fields.at(0).name;
-}
-
 int64_t label_classes(const Schema& data) {
   require(data.has("label"), Exit::data,
           "a conditional system needs data with labels, this has {}: pack a folder with one "
@@ -29,6 +23,28 @@ void describe(OptionTable& table, const std::string& prefix, NetOptions& net,
 }
 
 }  // namespace
+
+const Field& main_field(const Schema& data) {
+  const auto is_label = [](const Field& field) {
+    return field.name == "label" || (field.classes > 0 && field.shape.empty());
+  };
+  const auto& fields = data.fields;
+  auto main = std::find_if_not(fields.begin(), fields.end(), is_label);
+  for (const char* name : {"x", "image"}) {
+    const auto named =
+        std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.name == name; });
+    if (named != fields.end()) main = named;
+  }
+  require(main != fields.end(), Exit::data,
+          "expected pictures or numbers to train on, found only labels: {}; pack them with what they label",
+          describe(data));
+  const bool pixels = main->dtype == torch::kByte || main->dtype == torch::kUInt16;
+  require((pixels || torch::isFloatingType(main->dtype)) && !main->variable && !main->shape.empty(),
+          Exit::data,
+          "no net here draws the field {} of {}: expected pictures or floating-point numbers of one size",
+          main->name, describe(data));
+  return *main;
+}
 
 void describe(OptionTable& table, GameOptions& options, const std::vector<std::string>& d_norms) {
   table.add("latent", options.latent, "size of z ~ N(0, I)", {1, 65536});
@@ -55,8 +71,9 @@ void describe(OptionTable& table, AdamGameOptions& options, const std::vector<st
 
 Game make_game(System& system, const GameOptions& options, const Schema& data, const GameNets& nets) {
   const int64_t classes = nets.conditional ? label_classes(data) : 0;
-  const std::string field = main_field(data);
-  const NetShape shape{.field = data[field], .latent = options.latent, .classes = classes};
+  const Field& main = main_field(data);
+  const std::string field = main.name;
+  const NetShape shape{.field = main, .latent = options.latent, .classes = classes};
   system.classes = classes;
   return {.g = system.net("G", [=](Maker& make) { return nets.g(make, shape, options.g); }),
           .d = system.net("D", [=](Maker& make) { return nets.d(make, shape, options.d); }),

@@ -34,7 +34,7 @@ struct GameNets {
 // The two nets "G" and "D", and where their inputs come from. Captured by value in losses.
 struct Game {
   Net g, d;
-  std::string field;  // "image", else "x", else the data's first
+  std::string field;  // the main one
   int64_t latent, classes;
 
   torch::Tensor real(const Step& step) const { return step.batch[field]; }
@@ -45,6 +45,10 @@ struct Game {
   torch::Tensor labels(Step& step) const { return classes > 0 ? step.labels(classes) : torch::Tensor(); }
   torch::Tensor fake(Step& step, const torch::Tensor& y) const { return g(step.latent(latent), y); }
 };
+
+// What nets draw: the field "image", else "x", else the first that is no label. Exit::data if there is none,
+// or one of integers or of variable length.
+const Field& main_field(const Schema& data);
 
 // Exit::data if a conditional game's data have no labels.
 Game make_game(System& system, const GameOptions& options, const Schema& data, const GameNets& nets = {});

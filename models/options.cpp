@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "data/pack/utf8.h"
 #include "dist/error.h"
 
 namespace saddle {
@@ -133,7 +134,10 @@ void OptionTable::set(const std::string& key, const std::string& text, const std
       Overload{[&](int64_t* value) { *value = parsed<int64_t>(option, text, where, "a whole number"); },
                [&](double* value) { *value = parsed<double>(option, text, where, "a number"); },
                [&](bool* value) { *value = parsed_bool(option, text, where); },
-               [&](std::string* value) { *value = chosen(option, text, where); }},
+               [&](std::string* value) {
+                 require(is_utf8(text), Exit::usage, "{}: '{}' expects UTF-8, found other bytes", where, key);
+                 *value = chosen(option, text, where);
+               }},
       option.value);
 }
 

@@ -28,11 +28,14 @@ struct Array {
   std::string name;   // in its file
   std::string where;  // file and name, for errors
   Element element;
-  std::vector<int64_t> shape;  // [N, ...]
+  std::vector<int64_t> shape;  // [N, ...], no extent zero
   // Items [first, first + count) in C order as they are stored. `serial`: by one thread, best forwards.
   std::function<void(int64_t first, int64_t count, char* to)> read = {};
   bool serial = false;
+  std::string problem = {};  // why it cannot be read; empty: it can
 };
+
+bool is_empty(const std::vector<int64_t>& shape);  // an extent is zero
 
 // Bytes of `shape`, whose extents must be positive; Exit::data if they are not, or are more than `most`.
 int64_t checked_bytes(const std::vector<int64_t>& shape, int64_t element_bytes, int64_t most,
@@ -40,9 +43,10 @@ int64_t checked_bytes(const std::vector<int64_t>& shape, int64_t element_bytes, 
 // Most bytes that deflate makes of so many.
 int64_t most_inflated(int64_t bytes);
 
-// Every array with the first extent of the main one is a field: pictures become `image` [C, H, W], integers
-// named as labels `label`, the only floats [N, D] `x`; others keep their names. Arrays that are marked with a
-// part (train_images, x_test) count if the part is request.split. Provenance is left to the caller.
+// Every array with the first extent of the main one is a field, which comes first: pictures become `image`
+// [C, H, W], the only numbers [N, D] `x`; integers named as labels `label`, maps of them `mask`; others keep
+// their names. Arrays of a part (train_images, test/x) count if it is request.split. Provenance is left to
+// the caller.
 Source source_of(std::vector<Array> arrays, const PackRequest& request);
 
 // {"source", "files", "bytes", "newest"}: changes when the content does, without reading it.

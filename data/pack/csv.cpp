@@ -1,9 +1,6 @@
 // Tables of numbers in text (CSV): one row a sample, a column of classes or none. Read forwards; what is kept
 // in memory is a row and the classes.
-#include <zlib.h>
-
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -11,157 +8,72 @@
 #include <optional>
 
 #include "data/pack/arrays.h"
+#include "data/pack/classes.h"
+#include "data/pack/csv_rows.h"
 #include "data/pack/importers.h"
 #include "dist/error.h"
+#include "dist/log.h"
 
 namespace saddle {
 namespace {
 
 namespace fs = std::filesystem;
 
-using Row = std::vector<std::string>;
-
-// The rows of a file, compressed by gzip or not. A quoted cell may hold separators, line ends and doubled
-// quotes.
-class Rows {
- public:
-  explicit Rows(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
-    require(file_ != nullptr, Exit::data, "{}: cannot open", path);
-    gzbuffer(file_.get(), 1 << 18);
-    for (const int mark : {0xef, 0xbb, 0xbf})  // UTF-8's byte order mark
-      if (peek() == mark) take();
-  }
-
-  // The next that is not blank; false at the end.
-  bool next(Row& row, char separator) {
-    while (peek() == '\n' || peek() == '\r') take();
-    if (peek() == kEnd) return false;
-    start_ = line_, bytes_ = 0;
-    size_t cells = 0;
-    for (bool more = true; more; ++cells) {
-      require(cells < kMostCells, Exit::data, "{}: line {}: more than {} cells", path_, start_, kMostCells);
-      if (cells == row.size()) row.emplace_back();
-      row[cells].clear();
-      more = cell(row[cells], separator);
-    }
-    row.resize(cells);
-    return true;
-  }
-
-  int64_t line() const { return start_; }  // where the row begins, from 1
-
- private:
-  static constexpr int kEnd = -1;
-  static constexpr int64_t kMostBytes = 64 << 20;  // of a row
-  static constexpr size_t kMostCells = 1 << 20;
-
-  struct Close {
-    void operator()(gzFile_s* file) const { gzclose(file); }
-  };
-
-  // False if the row ends with it.
-  bool cell(std::string& out, char separator) {
-    while (peek() == ' ') take();
-    if (peek() == '"') quoted(out);
-    for (;;) {
-      const int c = take();
-      if (c == separator) break;
-      if (c == '\r' && peek() == '\n') continue;
-      if (c == kEnd || c == '\n' || c == '\r') {
-        trim(out);
-        return false;
-      }
-      out += char(c);
-    }
-    trim(out);
-    return true;
-  }
-
-  void quoted(std::string& out) {
-    take();
-    for (;;) {
-      const int c = take();
-      require(c != kEnd, Exit::data, "{}: line {}: a quoted cell does not end", path_, start_);
-      if (c == '"' && peek() != '"') return;
-      if (c == '"') take();
-      out += char(c);
-    }
-  }
-
-  static void trim(std::string& text) {
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.pop_back();
-  }
-
-  int peek() {
-    if (ahead_ == kUnknown) {
-      ahead_ = gzgetc(file_.get());
-      if (ahead_ == kEnd) check_end();
-    }
-    return ahead_;
-  }
-
-  int take() {
-    const int c = peek();
-    if (c != kEnd) ahead_ = kUnknown;
-    line_ += c == '\n';
-    require(++bytes_ <= kMostBytes, Exit::data, "{}: line {}: a row of more than {} MiB", path_, start_,
-            kMostBytes >> 20);
-    return c;
-  }
-
-  void check_end() {
-    int code = 0;
-    const std::string reason = gzerror(file_.get(), &code);
-    require(code == Z_OK || code == Z_STREAM_END, Exit::data, "{}: damaged or cut off: {}", path_, reason);
-  }
-
-  static constexpr int kUnknown = -2;
-  std::string path_;
-  std::unique_ptr<gzFile_s, Close> file_;
-  int ahead_ = kUnknown;
-  int64_t line_ = 1, start_ = 1, bytes_ = 0;
-};
-
-std::optional<double> number_of(const std::string& text) {
-  const char *from = text.data() + (text.size() > 1 && text[0] == '+'), *end = text.data() + text.size();
-  double value = 0;
-  const auto [stop, error] = std::from_chars(from, end, value);
-  if (error != std::errc() || stop != end) return {};
-  return value;
-}
-
-bool is_number(const std::string& text) {
-  return number_of(text).has_value();
-}
-
 // --- What the columns are ---
+
+// What the cells of a column are, over all rows.
+struct Content {
+  int64_t numbers = 0, texts = 0, missing = 0;
+  bool integers = true, formatted = true;     // all numbers are; all texts are numbers in other clothes
+  int64_t first_text = 0, first_missing = 0;  // lines
+  std::string text = {};                      // the first
+};
 
 struct Table {
   std::string path;
-  char separator = ',';
+  CsvFormat format;
   bool header = false;
   Row names = {};  // of the columns, if there is a header
   size_t columns = 0;
+  int64_t rows = 0;
+  std::vector<Content> contents = {};
   std::optional<size_t> label = {};  // the column of classes
+  bool named = false;                // which its name says
+
+  CsvRows open() const {
+    CsvRows rows(path, format.separator);
+    Row row;
+    if (header) rows.next(row);
+    return rows;
+  }
+  std::string place(int64_t line, size_t column) const { return place_of(line, column, names); }
 };
 
-// The one that splits the first row into most cells.
-char separator_of(const std::string& path) {
-  char best = ',';
-  size_t most = 1;
-  for (const char each : {',', ';', '\t'}) {
-    Row row;
-    Rows rows(path);
-    if (rows.next(row, each) && row.size() > most) best = each, most = row.size();
-  }
-  return best;
+std::string quote(const std::string& text) {
+  return '"' + to_utf8(text.substr(0, 100)) + '"';
 }
 
-// The first row is a header if a number is below a text.
-bool is_header(const Row& first, const Row& second) {
-  for (size_t i = 0; i < std::min(first.size(), second.size()); ++i)
-    if (!is_number(first[i]) && is_number(second[i])) return true;
-  return false;
+void add(Content& content, const std::string& cell, int64_t line, char decimal) {
+  if (const auto number = number_of(cell, decimal)) {
+    ++content.numbers;
+    content.integers &= integer_of(cell, decimal).has_value();
+  } else if (is_missing(cell)) {
+    if (content.missing++ == 0) content.first_missing = line;
+  } else {
+    if (content.texts++ == 0) content.first_text = line, content.text = cell;
+    content.formatted &= is_formatted_number(cell, decimal);
+  }
+}
+
+// Rows of another length are damaged samples.
+void look_through(Table& table) {
+  table.contents.resize(table.columns);
+  CsvRows rows = table.open();
+  for (Row row; rows.next(row); ++table.rows) {
+    if (row.size() != table.columns) continue;
+    for (size_t i = 0; i < row.size(); ++i) add(table.contents[i], row[i], rows.line(), table.format.decimal);
+  }
+  require(table.rows > 0, Exit::data, "{}: expected rows of numbers, found none", table.path);
 }
 
 std::string lower(std::string text) {
@@ -169,26 +81,55 @@ std::string lower(std::string text) {
   return text;
 }
 
-// By name; else the last column of texts.
-std::optional<size_t> label_column(const Table& table, const Row& first) {
+// By name, but for fractions; else the last column of texts.
+void find_label(Table& table) {
   for (const char* name : {"label", "class", "target"})
-    for (size_t i = 0; i < table.names.size(); ++i)
-      if (lower(table.names[i]) == name) return i;
-  for (size_t i = first.size(); i-- > 0;)
-    if (!first[i].empty() && !is_number(first[i])) return i;
-  return {};
+    for (size_t i = 0; i < table.names.size(); ++i) {
+      const Content& content = table.contents[i];
+      if (lower(table.names[i]) != name || (content.texts == 0 && !content.integers)) continue;
+      table.label = i, table.named = true;
+      return;
+    }
+  for (size_t i = table.columns; i-- > 0;)
+    if (table.contents[i].texts > 0 && table.contents[i].numbers == 0 && !table.contents[i].formatted) {
+      table.label = i;
+      return;
+    }
 }
 
-Table look_at(const std::string& path) {
-  Table table{.path = path, .separator = separator_of(path)};
-  Rows rows(path);
+void check_label(const Table& table) {
+  const Content& content = table.contents[*table.label];
+  require(table.columns > 1, Exit::data, "{}: expected columns of numbers, found only classes", table.path);
+  require(content.missing == 0 || (content.texts > 0 && content.numbers == 0), Exit::data,
+          "{}: {}: expected a class, found none; fill it in, or remove the row or the column", table.path,
+          table.place(content.first_missing, *table.label));
+}
+
+void check_numbers(const Table& table, size_t column) {
+  const Content& content = table.contents[column];
+  if (content.texts == 0 || content.numbers > 0) return;  // a few wrong ones are damaged samples
+  const std::string place = table.place(content.first_text, column);
+  require(!content.formatted, Exit::data,
+          "{}: {}: expected numbers, found {}; pass --decimal, or write them without separators of thousands "
+          "or units",
+          table.path, place, quote(content.text));
+  fail(Exit::data, "{}: {}: expected numbers, found {} beside the classes in column {}; remove the column",
+       table.path, place, quote(content.text), *table.label + 1);
+}
+
+Table look_at(const PackRequest& request) {
+  Table table{.path = request.source, .format = csv_format(request.source, request)};
+  CsvRows rows(table.path, table.format.separator);
   Row first, second;
-  require(rows.next(first, table.separator), Exit::data, "{}: expected rows of numbers, found none", path);
-  const bool two = rows.next(second, table.separator);
-  table.header = two && is_header(first, second);
-  if (table.header) table.names = first;
+  require(rows.next(first), Exit::data, "{}: expected rows of numbers, found none", table.path);
+  table.header = rows.next(second) && is_header(first, second, table.format.decimal);
+  if (table.header) table.names = first, require_distinct(table.path, first, second);
   table.columns = first.size();
-  table.label = label_column(table, table.header ? second : first);
+  look_through(table);
+  find_label(table);
+  if (table.label) check_label(table);
+  for (size_t i = 0; i < table.columns; ++i)
+    if (i != table.label) check_numbers(table, i);
   return table;
 }
 
@@ -198,72 +139,72 @@ constexpr int64_t kMostClasses = 1 << 16;
 
 struct Classes {
   std::vector<int32_t> of;  // by row
-  std::vector<std::string> names;
+  std::vector<std::string> names, notes;
   int64_t count = 0;
 };
 
-std::optional<int64_t> integer_of(const std::string& text) {
-  const auto value = number_of(text);
-  constexpr double kMost = double(int64_t{1} << 53);
-  if (!value || std::floor(*value) != *value || std::abs(*value) > kMost) return {};
-  return int64_t(*value);
-}
-
-// Numbers from 0 on are their own classes; others, and texts, are numbered in order.
-void number_classes(Classes& classes, const std::map<std::string, int32_t>& seen) {
+// Numbers from 0 on are their own classes; others, and texts, are numbered as --classes says, or in order.
+void number_classes(Classes& classes, const std::map<std::string, int32_t>& seen,
+                    const PackRequest& request) {
+  const auto value = [](const auto& each) { return integer_of(each.first, '.'); };
   std::vector<std::pair<std::string, int32_t>> sorted(seen.begin(), seen.end());
-  const auto integer = [](const auto& each) { return integer_of(each.first).has_value(); };
-  const bool numbers = std::all_of(sorted.begin(), sorted.end(), integer);
+  const bool numbers =
+      std::all_of(sorted.begin(), sorted.end(), [&](const auto& each) { return value(each).has_value(); });
   if (numbers)
     std::sort(sorted.begin(), sorted.end(),
-              [](const auto& a, const auto& b) { return *integer_of(a.first) < *integer_of(b.first); });
-  const bool own =
-      numbers && *integer_of(sorted.front().first) >= 0 && *integer_of(sorted.back().first) < kMostClasses;
+              [&](const auto& a, const auto& b) { return *value(a) < *value(b); });
+  const bool own = numbers && *value(sorted.front()) >= 0 && *value(sorted.back()) < kMostClasses;
+  std::vector<std::string> texts;
+  for (const auto& [text, code] : sorted) texts.push_back(to_utf8(text));
+  if (!own) classes.names = request.classes.empty() ? texts : class_names(request, texts, classes.notes);
+  std::map<std::string, int64_t> number;
+  for (size_t k = 0; k < classes.names.size(); ++k) number.emplace(classes.names[k], int64_t(k));
   std::vector<int32_t> becomes(sorted.size());
-  for (size_t i = 0; i < sorted.size(); ++i) {
-    becomes[size_t(sorted[i].second)] = int32_t(own ? *integer_of(sorted[i].first) : int64_t(i));
-    if (!own) classes.names.push_back(to_utf8(sorted[i].first));
-  }
+  for (size_t i = 0; i < sorted.size(); ++i)
+    becomes[size_t(sorted[i].second)] = int32_t(own ? *value(sorted[i]) : number.at(texts[i]));
   for (int32_t& each : classes.of) each = becomes[size_t(each)];
-  classes.count = own ? *integer_of(sorted.back().first) + 1 : int64_t(sorted.size());
+  classes.count = own ? *value(sorted.back()) + 1 : int64_t(classes.names.size());
 }
 
-struct Content {
-  int64_t count = 0;
-  Classes classes;
-};
-
 // The same for all spellings of an integer.
-std::string spelling(const std::string& text) {
-  const auto integer = integer_of(text);
+std::string spelling(const std::string& text, char decimal) {
+  const auto integer = integer_of(text, decimal);
   return integer ? std::to_string(*integer) : text;
 }
 
-// Counts the rows and collects the classes, in one pass. A column of fractions holds no classes: it is then
-// taken off the table.
-Content scan(Table& table) {
-  Content out;
-  Rows rows(table.path);
-  Row row;
-  if (table.header) rows.next(row, table.separator);
+// As many classes as rows are names or measurements, unless the table itself calls these texts classes.
+void check_classes(const Table& table, const std::map<std::string, int32_t>& seen) {
+  const Content& content = table.contents[*table.label];
+  if (table.rows < 2 || int64_t(seen.size()) < table.rows) return;
+  const std::string column = table.place(0, *table.label).substr(std::string_view("line 0, ").size());
+  const std::string example =
+      fmt::format("{} and {}", quote(seen.begin()->first), quote(seen.rbegin()->first));
+  require(table.named || content.numbers > 0, Exit::data,
+          "{}: {} holds as many texts as rows, such as {}: names or ids are no classes; remove the column, "
+          "call it label, or list them for --classes",
+          table.path, column, example);
+  require(content.texts > 0, Exit::data,
+          "{}: {} holds as many numbers as rows, such as {}, so no classes; remove the column, or call it "
+          "otherwise to keep its numbers",
+          table.path, column, example);
+  log::warn("{}: {} holds as many classes as rows", table.path, column);
+}
+
+Classes read_classes(const Table& table, const PackRequest& request) {
+  Classes out;
+  CsvRows rows = table.open();
   std::map<std::string, int32_t> seen;
-  bool numbers = true, integers = true, many = false;
-  for (; rows.next(row, table.separator); ++out.count) {
-    if (!table.label) continue;
+  for (Row row; rows.next(row);) {
     require(*table.label < row.size() && !row[*table.label].empty(), Exit::data,
-            "{}: line {}: expected a class in column {}, found none", table.path, rows.line(),
-            *table.label + 1);
-    const std::string text = spelling(row[*table.label]);
-    numbers &= is_number(text), integers &= integer_of(text).has_value();
-    many |= int64_t(seen.size()) > kMostClasses;
-    out.classes.of.push_back(many ? 0 : seen.emplace(text, int32_t(seen.size())).first->second);
+            "{}: {}: expected a class, found none", table.path, table.place(rows.line(), *table.label));
+    const std::string text = spelling(row[*table.label], table.format.decimal);
+    out.of.push_back(seen.emplace(text, int32_t(seen.size())).first->second);
+    require(int64_t(seen.size()) <= kMostClasses, Exit::data,
+            "{}: column {} holds more than {} classes; remove it if it holds names", table.path,
+            *table.label + 1, kMostClasses);
   }
-  require(out.count > 0, Exit::data, "{}: expected rows of numbers, found none", table.path);
-  if (numbers && !integers) table.label.reset();
-  require(!table.label || !many, Exit::data,
-          "{}: column {} holds more than {} classes; remove it if it holds names", table.path,
-          *table.label + 1, kMostClasses);
-  if (table.label) number_classes(out.classes, seen);
+  if (request.classes.empty()) check_classes(table, seen);
+  number_classes(out, seen, request);
   return out;
 }
 
@@ -271,15 +212,15 @@ Content scan(Table& table) {
 
 class Csv {
  public:
-  explicit Csv(const std::string& path) : table_(look_at(path)), content_(scan(table_)) {
+  explicit Csv(const PackRequest& request) : table_(look_at(request)) {
+    if (table_.label) classes_ = read_classes(table_, request);
     features_ = int64_t(table_.columns) - (table_.label ? 1 : 0);
-    require(features_ > 0, Exit::data, "{}: expected columns of numbers, found only classes", path);
   }
 
-  int64_t count() const { return content_.count; }
+  int64_t count() const { return table_.rows; }
   int64_t features() const { return features_; }
   bool labelled() const { return table_.label.has_value(); }
-  const Classes& classes() const { return content_.classes; }
+  const Classes& classes() const { return classes_; }
 
   torch::Tensor features(int64_t i) {
     seek(i);
@@ -296,41 +237,37 @@ class Csv {
  private:
   // Makes row_ the one of sample i; going back begins anew.
   void seek(int64_t i) {
-    if (!rows_ || i < at_) {
-      rows_ = std::make_unique<Rows>(table_.path), at_ = -1;
-      if (table_.header) rows_->next(row_, table_.separator);
-    }
+    if (!rows_ || i < at_) rows_ = std::make_unique<CsvRows>(table_.open()), at_ = -1;
     for (; at_ < i; ++at_)
-      require(rows_->next(row_, table_.separator), Exit::data, "{}: has changed while it is read",
-              table_.path);
+      require(rows_->next(row_), Exit::data, "{}: has changed while it is read", table_.path);
   }
 
   float value(size_t column, int64_t line) const {
     const std::string& text = row_[column];
-    const auto found = number_of(text);
+    const auto found = number_of(text, table_.format.decimal);
     const float out = found ? float(*found) : 0;
-    require(found && std::isfinite(out), Exit::data,
-            "{}: line {}, column {}: expected a number, found \"{}\"", table_.path, line,
-            column < table_.names.size() ? to_utf8(table_.names[column]) : std::to_string(column + 1),
-            to_utf8(text.substr(0, 100)));
+    require(found && std::isfinite(out), Exit::data, "{}: {}: expected a number, found {}{}", table_.path,
+            table_.place(line, column), quote(text),
+            is_missing(text) ? ", which stands for a missing one" : "");
     return out;
   }
 
   Table table_;
-  Content content_;
+  Classes classes_;
   int64_t features_ = 0;
-  std::unique_ptr<Rows> rows_;
+  std::unique_ptr<CsvRows> rows_;
   Row row_;
   int64_t at_ = -1;
 };
 
 Source open_csv(const PackRequest& request) {
-  const auto csv = std::make_shared<Csv>(request.source);
+  const auto csv = std::make_shared<Csv>(request);
   Source source{.count = csv->count(), .serial = true};
   source.schema.fields.push_back(
       {.name = "x", .shape = {csv->features()}, .dtype = torch::kFloat, .class_names = {}});
   if (csv->labelled()) {
     source.schema.fields.push_back(label_field(csv->classes().count, csv->classes().names));
+    source.notes = csv->classes().notes;
     source.label = [csv](int64_t i) { return int64_t{csv->classes().of[size_t(i)]}; };
   }
   source.sample = [csv, label = source.label](int64_t i) {
@@ -355,7 +292,7 @@ const Importer kCsv{.name = "csv",
                     .takes =
                         "a table .csv or .tsv, also .gz, of numbers; a column label, class or target, or the "
                         "last one of texts, is the classes",
-                    .flags = "",
+                    .flags = "separator decimal classes",
                     .accepts = accepts,
                     .open = open_csv};
 

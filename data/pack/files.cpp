@@ -205,7 +205,7 @@ std::optional<size_t> Files::find(const std::string& name) const {
 }
 
 nlohmann::json Files::identity() const {
-  return {{"source", readable(root_)}, {"files", names_.size()}, {"bytes", stored_}, {"newest", newest_}};
+  return {{"source", root_}, {"files", names_.size()}, {"bytes", stored_}, {"newest", newest_}};
 }
 
 void Files::take(std::vector<Entry> entries) {

@@ -75,6 +75,7 @@ class BlockReader {
   }
 
   const Element& element() const { return element_; }
+  const std::string& problem() const { return problem_; }       // why it cannot be read; empty: it can
   const std::vector<int64_t>& shape() const { return shape_; }  // empty: a single number, or nothing
 
   void read(int64_t first, int64_t count, char* to) {
@@ -97,11 +98,12 @@ class BlockReader {
     std::vector<hsize_t> extents(size_t(std::max(0, H5Sget_simple_extent_ndims(space_))));
     check(H5Sget_simple_extent_dims(space_, extents.data(), nullptr));
     for (hsize_t extent : extents) shape_.push_back(int64_t(std::min<hsize_t>(extent, INT64_MAX)));
+    if (shape_.empty() || is_empty(shape_)) return;
     const int64_t most = most_inflated(file_bytes);
     item_ = checked_bytes(shape_, element_.bytes, most, where_) / shape_[0];
     const Handle how(check(H5Dget_create_plist(set_)), H5Pclose);
-    require(H5Pget_layout(how) != H5D_VIRTUAL && H5Pget_external_count(how) <= 0, Exit::data,
-            "{}: expected the numbers in this file, found them in others", where_);
+    if (H5Pget_layout(how) == H5D_VIRTUAL || H5Pget_external_count(how) > 0)
+      problem_ = "expected the numbers in this file, found them in others";
     check_filters(how);
     int64_t rows = std::max<int64_t>(1, kBlock / item_);
     if (H5Pget_layout(how) == H5D_CHUNKED) {
@@ -114,16 +116,17 @@ class BlockReader {
     rows_ = std::min(rows, shape_[0]);
   }
 
-  void check_filters(hid_t how) const {
+  void check_filters(hid_t how) {
     for (int i = 0; i < H5Pget_nfilters(how); ++i) {
       unsigned flags = 0;
       size_t parameters = 0;
       char name[64] = "";
       const auto filter =
           H5Pget_filter2(how, unsigned(i), &flags, &parameters, nullptr, sizeof name, name, nullptr);
-      require(filter >= 0 && H5Zfilter_avail(filter) > 0, Exit::data,
-              "{}: is packed by filter {} ({}), which this HDF5 has not; repack it: h5repack -f GZIP=1",
-              where_, filter, to_utf8(std::string(name, strnlen(name, sizeof name))));
+      if (filter < 0 || H5Zfilter_avail(filter) <= 0)
+        problem_ =
+            fmt::format("is packed by filter {} ({}), which this HDF5 has not; repack it: h5repack -f GZIP=1",
+                        filter, to_utf8(std::string(name, strnlen(name, sizeof name))));
     }
   }
 
@@ -146,7 +149,7 @@ class BlockReader {
   }
 
   std::shared_ptr<const Handle> file_;  // closed after what lies in it
-  std::string where_;
+  std::string where_, problem_;
   Handle set_, space_, type_;
   Element element_;
   std::vector<int64_t> shape_;
@@ -154,26 +157,30 @@ class BlockReader {
   std::vector<char> block_;
 };
 
-// The datasets in the root of the file, by name. Links to elsewhere are not followed.
+// The datasets of the file, in groups too, by path. Links to elsewhere are not followed; what has two paths
+// is found by one.
 std::vector<std::string> datasets_of(hid_t file, const std::string& path) {
-  struct Found {
-    std::vector<std::string> names;
-    std::string damaged;
-  } found;
-  const auto visit = [](hid_t group, const char* name, const H5L_info_t* info, void* to) -> herr_t {
-    if (info->type != H5L_TYPE_HARD) return 0;
-    auto& all = *static_cast<Found*>(to);
-    const Handle object(H5Oopen(group, name, H5P_DEFAULT), H5Oclose);
-    if (object < 0) all.damaged = to_utf8(name);
-    if (object >= 0 && H5Iget_type(object) == H5I_DATASET) all.names.emplace_back(name);
-    return object < 0 ? -1 : 0;
+  std::vector<std::string> names;
+  const auto visit = [](hid_t, const char* name, const H5O_info_t* info, void* to) -> herr_t {
+    if (info->type == H5O_TYPE_DATASET) static_cast<std::vector<std::string>*>(to)->emplace_back(name);
+    return 0;
   };
-  hsize_t at = 0;
-  const bool whole = H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, &at, visit, &found) >= 0;
-  require(whole, Exit::data, "{}: {} is damaged, or of a newer HDF5 than {}.{}.{}: {}", path,
-          found.damaged.empty() ? "its root" : found.damaged, H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE,
-          hdf5::reason());
-  return found.names;
+#if H5_VERSION_GE(1, 12, 0)
+  const herr_t whole = H5Ovisit3(file, H5_INDEX_NAME, H5_ITER_INC, visit, &names, H5O_INFO_BASIC);
+#else
+  const herr_t whole = H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, visit, &names, H5O_INFO_BASIC);
+#endif
+  require(whole >= 0, Exit::data, "{}: damaged{}, or of a newer HDF5 than {}.{}.{}: {}", path,
+          names.empty() ? "" : " behind " + to_utf8(names.back()), H5_VERS_MAJOR, H5_VERS_MINOR,
+          H5_VERS_RELEASE, hdf5::reason());
+  return names;
+}
+
+// Why an array is none to pack; empty if it is one.
+std::string left_out(const BlockReader& set) {
+  if (!set.element().kind) return "it holds no numbers";
+  if (set.shape().empty()) return "it is a single number";
+  return is_empty(set.shape()) ? "it is empty" : "";
 }
 
 std::vector<Array> arrays_of(const fs::path& path) {
@@ -187,9 +194,8 @@ std::vector<Array> arrays_of(const fs::path& path) {
   for (const std::string& name : datasets_of(*file, path.string())) {
     const std::string where = path.string() + ": " + to_utf8(name);
     const auto set = std::make_shared<BlockReader>(file, name, where, int64_t(fs::file_size(path)));
-    if (set->shape().empty()) {
-      log::warn("{}: left out, {}", where,
-                set->element().kind ? "it is a single number" : "it holds no numbers");
+    if (const std::string why = left_out(*set); !why.empty()) {
+      log::warn("{}: left out, {}", where, why);
       continue;
     }
     arrays.push_back({.name = name,
@@ -197,7 +203,8 @@ std::vector<Array> arrays_of(const fs::path& path) {
                       .element = set->element(),
                       .shape = set->shape(),
                       .read = [set](int64_t first, int64_t count, char* to) { set->read(first, count, to); },
-                      .serial = true});
+                      .serial = true,
+                      .problem = set->problem()});
   }
   return arrays;
 }
@@ -216,6 +223,7 @@ void try_apart(const fs::path& path) {
     try {
       std::vector<char> item;
       for (const Array& array : arrays_of(path)) {
+        if (!array.problem.empty()) continue;
         item.resize(size_t(c10::multiply_integers(array.shape) / array.shape[0] * array.element.bytes));
         for (const int64_t i : {int64_t{0}, array.shape[0] - 1}) array.read(i, 1, item.data());
       }
@@ -247,7 +255,7 @@ Why accepts(const PackRequest& request) {
 
 const Importer kHdf5{.name = "hdf5",
                      .takes = "an HDF5 file of arrays: imgs and labels as of BigGAN and StudioGAN, or others",
-                     .flags = "axes size channels bits filter crop background split classes",
+                     .flags = "axes size channels bits filter crop background range split classes",
                      .accepts = accepts,
                      .open = open_hdf5};
 

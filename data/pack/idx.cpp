@@ -181,7 +181,7 @@ Source open_idx(const PackRequest& request) {
 const Importer kIdx{
     .name = "idx",
     .takes = "an IDX images file, or a folder with {train,t10k}-images-idx3-ubyte[.gz] (MNIST and kin)",
-    .flags = "axes size channels bits filter crop background split classes",
+    .flags = "axes size channels bits filter crop background range split classes",
     .accepts = accepts,
     .open = open_idx};
 

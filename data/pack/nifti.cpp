@@ -8,6 +8,7 @@
 #include "data/pack/files.h"
 #include "data/pack/importers.h"
 #include "data/pack/nifti_file.h"
+#include "data/pack/values.h"
 #include "dist/error.h"
 #include "dist/log.h"
 
@@ -84,19 +85,6 @@ torch::Tensor cut_out(const Volume& volume, const Part& part, torch::ScalarType 
   return out;
 }
 
-struct Range {
-  double low = 0, high = 0;
-};
-
-Range parse_range(const std::string& text) {
-  Range out;
-  char rest;
-  require(std::sscanf(text.c_str(), "%lf:%lf%c", &out.low, &out.high, &rest) == 2 && std::isfinite(out.low) &&
-              std::isfinite(out.high) && out.low < out.high,
-          Exit::usage, "--range: expected LOW:HIGH such as -100:300, found {}", text);
-  return out;
-}
-
 Extents parse_patch(const std::string& text) {
   Extents out;
   char rest;
@@ -108,12 +96,8 @@ Extents parse_patch(const std::string& text) {
   return out;
 }
 
-torch::Tensor windowed(const Volume& volume, const Part& part, const Range& range) {
-  const double scale = range.high > range.low ? 65535 / (range.high - range.low) : 0;
-  return cut_out<uint16_t>(volume, part, torch::kUInt16, [&](float value) {
-    const double at = (double(value) - range.low) * scale;
-    return at > 0 ? uint16_t(std::min(at, 65535.0) + 0.5) : uint16_t{0};  // also what is no number
-  });
+torch::Tensor windowed(const Volume& volume, const Part& part, const ValueRange& range) {
+  return cut_out<uint16_t>(volume, part, torch::kUInt16, [&](float value) { return scaled(value, range); });
 }
 
 torch::Tensor labels(const Volume& volume, const Part& part, const std::string& path) {
@@ -149,7 +133,7 @@ struct Nifti {
   std::vector<Role> roles;
   std::vector<int64_t> first = {};  // sample of each file
   Cut cut;
-  std::optional<Range> range = {};
+  std::optional<ValueRange> range = {};
   Fit how = {};  // of slices
   bool serial = false;
 
@@ -160,7 +144,7 @@ struct Nifti {
     const Part part = cut.part(extents, i % parts);
     torch::Tensor out = role.labels
                             ? labels(*volume, part, role.files[size_t(file)].path)
-                            : windowed(*volume, part, range.value_or(Range{volume->low, volume->high}));
+                            : windowed(*volume, part, range.value_or(ValueRange{volume->low, volume->high}));
     return cut.plane.empty() ? out.unsqueeze(0) : slice(out[0], role.labels).unsqueeze(0);
   }
 

@@ -301,8 +301,11 @@ std::optional<Array> open_member(const std::shared_ptr<Archive>& archive, int64_
   int64_t at = 0;
   const auto next = [&](char* to, int64_t bytes) { member->read(at, to, bytes), at += bytes; };
   const NpyHeader header = read_npy_header(next, where);
-  if (!header.element || header.shape.empty()) {
-    log::warn("{}: left out, {}", where, header.element ? "it is a single number" : "it holds no numbers");
+  if (!header.element || header.shape.empty() || is_empty(header.shape)) {
+    log::warn("{}: left out, {}", where,
+              !header.element        ? "it holds no numbers"
+              : header.shape.empty() ? "it is a single number"
+                                     : "it is empty");
     return {};
   }
   const std::string stem = fs::path(name).replace_extension().string();
@@ -356,7 +359,7 @@ Why accepts(const PackRequest& request) {
 
 const Importer kNpy{.name = "npy",
                     .takes = "a NumPy file .npy (labels in NAME_labels.npy or labels.npy) or .npz",
-                    .flags = "axes size channels bits filter crop background split classes",
+                    .flags = "axes size channels bits filter crop background range split classes",
                     .accepts = accepts,
                     .open = open_arrays};
 

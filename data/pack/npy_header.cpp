@@ -37,7 +37,7 @@ class Literal {
  private:
   void value(const std::string& key, NpyHeader& header) {
     if (key == "descr")
-      header.descr = quoted();
+      header.descr = next('[') ? records() : quoted();
     else if (key == "fortran_order")
       header.fortran = boolean();
     else if (key == "shape")
@@ -61,12 +61,29 @@ class Literal {
 
   std::string quoted() {
     const char quote = next('\'') ? '\'' : '"';
-    if (quote == '"') check(next('"'), "a text (arrays of records are not read)");
+    if (quote == '"') check(next('"'), "a text");
     const size_t end = text_.find(quote, at_);
     check(end != std::string_view::npos, "a closing quote");
     const std::string out(text_.substr(at_, end - at_));
     at_ = end + 1;
     return out;
+  }
+
+  // The type of an array of records, which is not read, up to its closing bracket.
+  std::string records() {
+    const size_t from = at_ - 1;
+    for (int64_t depth = 1; depth > 0;) {
+      skip();
+      check(at_ < text_.size(), "a closing bracket");
+      const char c = text_[at_];
+      if (c == '\'' || c == '"') {
+        quoted();
+        continue;
+      }
+      depth += (c == '[' || c == '(') - (c == ']' || c == ')');
+      ++at_;
+    }
+    return std::string(text_.substr(from, at_ - from));
   }
 
   bool boolean() {

@@ -11,6 +11,7 @@
 #include "data/pack/classes.h"
 #include "data/pack/importers.h"
 #include "data/pack/select.h"
+#include "data/pack/utf8.h"
 #include "data/progress.h"
 #include "data/shard_writer.h"
 #include "dist/error.h"
@@ -40,6 +41,15 @@ struct Damage {
   }
 };
 
+// Paths may hold any bytes, JSON only UTF-8.
+json escaped(const json& in) {
+  if (in.is_string()) return escape_bytes(in.get_ref<const std::string&>());
+  json out = in;
+  if (in.is_structured())
+    for (auto& each : out) each = escaped(each);
+  return out;
+}
+
 // All that decides the bytes of a pack, and what a folder is compared by.
 json provenance(const Source& source, const PackRequest& request, const Selection& part) {
   json out = source.provenance;
@@ -56,7 +66,7 @@ json provenance(const Source& source, const PackRequest& request, const Selectio
                      {"part", part.folder},
                      {"seed", request.seed}};
   if (!request.given.empty()) how["flags"] = request.given;
-  return out;
+  return escaped(out);
 }
 
 // For the reader; no part of what a pack is compared by.
@@ -294,7 +304,7 @@ class Job {
                           ? *shards_[s]
                           : read_header(fs::path(folder_) / shard_name(int64_t(s)), source_.schema));
     json about = provenance_;
-    about["report"] = report(source_, skipped);
+    about["report"] = escaped(report(source_, skipped));
     publish_index(folder_, source_.schema, all, about);
     fs::remove(plan_path(folder_));
   }

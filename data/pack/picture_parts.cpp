@@ -178,8 +178,11 @@ PicturePart label_part(const Field& field, std::vector<int32_t> labels) {
 std::vector<PicturePart> companions(FileSet files, const PackRequest& request, const Fit& fit) {
   std::vector<PicturePart> out;
   if (!request.mask.empty()) out.push_back(mask_part(files, request.mask, fit));
+  for (const char* flag : {"separator", "decimal"})
+    require(!request.was_given(flag) || !request.attributes.empty(), Exit::usage,
+            "--{}: pictures have no table; it is for that of --attributes", flag);
   if (request.attributes.empty()) return out;
-  for (PicturePart& part : attribute_parts(*files, request.attributes)) out.push_back(std::move(part));
+  for (PicturePart& part : attribute_parts(*files, request)) out.push_back(std::move(part));
   return out;
 }
 

@@ -44,7 +44,7 @@ PicturePart picture_part(const std::string& name, FileSet files, const Fit& fit,
 PicturePart label_part(const Field& field, std::vector<int32_t> labels);
 // The mask, attributes and so on that the request names.
 std::vector<PicturePart> companions(FileSet files, const PackRequest& request, const Fit& fit);
-std::vector<PicturePart> attribute_parts(const Files& files, const std::string& csv);  // attributes.cpp
+std::vector<PicturePart> attribute_parts(const Files& files, const PackRequest& request);  // attributes.cpp
 
 // Exit::data if two parts add fields of one name.
 Source assemble(const Files& files, const Fit& fit, const std::vector<PicturePart>& parts);

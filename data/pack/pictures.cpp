@@ -66,10 +66,11 @@ Source open(const PackRequest& request) {
 
 }  // namespace
 
-const Importer kPictures{.name = "pictures",
-                         .takes = "a folder or ZIP archive of PNG and JPEG files; sub-folders are classes",
-                         .flags = "size channels bits filter crop background mask attributes classes",
-                         .accepts = accepts,
-                         .open = open};
+const Importer kPictures{
+    .name = "pictures",
+    .takes = "a folder or ZIP archive of PNG and JPEG files; sub-folders are classes",
+    .flags = "size channels bits filter crop background mask attributes classes separator decimal",
+    .accepts = accepts,
+    .open = open};
 
 }  // namespace saddle

@@ -5,7 +5,7 @@
 #include <optional>
 #include <unordered_map>
 
-#include "data/pack/gz.h"
+#include "data/pack/text_file.h"
 #include "data/tokens.h"
 #include "dist/error.h"
 #include "dist/log.h"
@@ -23,19 +23,18 @@ class Lines {
   bool next(std::string& line) {
     line.clear();
     for (;;) {
-      const size_t end = buffer_.find('\n', at_);
-      line.append(buffer_, at_, end == std::string::npos ? end : end - at_);
+      const size_t end = piece_.find('\n', at_);
+      line.append(piece_, at_, end == std::string::npos ? end : end - at_);
       require(line.size() <= kLongest, Exit::data, "{}:{}: longer than {} bytes; is it a text?", path_,
               number_ + 1, kLongest);
-      at_ = end == std::string::npos ? buffer_.size() : end + 1;
+      at_ = end == std::string::npos ? piece_.size() : end + 1;
       if (end != std::string::npos) break;
-      if (!refill()) {
-        if (line.empty()) return false;
-        break;
-      }
+      at_ = 0;
+      if (file_.read(piece_)) continue;
+      if (line.empty()) return false;
+      break;
     }
-    if (line.ends_with('\r')) line.pop_back();
-    if (number_++ == 0 && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
+    ++number_;
     return true;
   }
 
@@ -44,16 +43,9 @@ class Lines {
  private:
   static constexpr size_t kLongest = 1 << 20;
 
-  bool refill() {
-    buffer_.resize(kLongest);
-    buffer_.resize(size_t(file_.read(buffer_.data(), kLongest)));
-    at_ = 0;
-    return !buffer_.empty();
-  }
-
   std::string path_;
-  GzFile file_;
-  std::string buffer_;
+  TextFile file_;
+  std::string piece_;
   size_t at_ = 0;
   int64_t number_ = 0;
 };
@@ -62,11 +54,10 @@ class Lines {
 class Reader {
  public:
   Reader(const std::string& path, const Sequences& how, int64_t length)
-      : lines_(path), how_(how), length_(size_t(length)) {}
+      : text_(how.open(path)), how_(how), length_(size_t(length)) {}
 
   bool next() {
-    while (lines_.next(line_)) {
-      if (!how_.select(lines_.number(), line_)) continue;
+    while (text_(line_, number_)) {
       tokens_ = how_.tokenize(line_);
       whole_ = length_ == 0 || tokens_.list.size() < length_;  // with its end
       if (whole_ || tokens_.problem) return true;
@@ -82,16 +73,16 @@ class Reader {
   bool whole() const { return whole_; }
   int64_t length() const { return int64_t(tokens_.list.size()) + (whole_ ? 1 : 0); }
   int64_t longer() const { return longer_; }
-  int64_t number() const { return lines_.number(); }
+  int64_t number() const { return number_; }
 
  private:
-  Lines lines_;
+  NextText text_;
   Sequences how_;
   size_t length_;
   std::string line_;
   Tokens tokens_;
   bool whole_ = true;
-  int64_t longer_ = 0;
+  int64_t longer_ = 0, number_ = 0;
 };
 
 struct Hash {
@@ -167,6 +158,14 @@ void note_longer(Source& source, const Survey& found, const Sequences& how, int6
 }
 
 }  // namespace
+
+NextText lines_of(const std::string& path) {
+  return [lines = std::make_shared<Lines>(path)](std::string& line, int64_t& number) {
+    const bool more = lines->next(line);
+    number = lines->number();
+    return more;
+  };
+}
 
 bool is_blank(std::string_view line) {
   return line.find_first_not_of(" \t\r\v\f") == std::string_view::npos;

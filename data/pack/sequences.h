@@ -17,13 +17,17 @@ struct Tokens {
   size_t at = 0;                  // and at which byte
 };
 
+// The next sample's text and the line where it stands; false at the end.
+using NextText = std::function<bool(std::string& text, int64_t& line)>;
+
 struct Sequences {
   // May rewrite the line (white space); the tokens, which are parts of it, give it back if concatenated.
   Tokens (*tokenize)(std::string& line) = nullptr;
-  // Turns a line of the file, given its number from 1, into a sample's text; false if it is none.
-  std::function<bool(int64_t number, std::string& line)> select = {};
-  bool drop_longer = false;  // than --length; otherwise they are cut off
+  std::function<NextText(const std::string& path)> open;  // from the file's beginning
+  bool drop_longer = false;                               // than --length; otherwise they are cut off
 };
+
+NextText lines_of(const std::string& path);  // all, without their ends
 
 // Variable field `x`, int32 [up to T], `classes` and `class_names` the vocabulary: the reserved tokens, then
 // by frequency, then bytewise. Malformed lines are samples that throw Exit::data with their place.

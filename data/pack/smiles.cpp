@@ -4,7 +4,7 @@
 #include <cctype>
 #include <filesystem>
 
-#include "data/pack/gz.h"
+#include "data/pack/csv_rows.h"
 #include "data/pack/importers.h"
 #include "data/pack/smiles_tokens.h"
 #include "dist/error.h"
@@ -25,63 +25,60 @@ bool ends_in(const std::string& path, std::initializer_list<const char*> tails) 
   });
 }
 
-std::vector<std::string> columns_of(std::string_view line) {  // RFC 4180
-  std::vector<std::string> out(1);
-  bool quoted = false;
-  for (size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (c == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"')
-      out.back() += line[++i];
-    else if (c == '"')
-      quoted = !quoted;
-    else if (c == ',' && !quoted)
-      out.emplace_back();
-    else if (c != '\r')
-      out.back() += c;
-  }
-  return out;
-}
-
-int64_t find_column(const std::vector<std::string>& header, const char* name) {
+int64_t find_column(const Row& header, const char* name) {
   const auto found =
       std::find_if(header.begin(), header.end(), [&](const auto& column) { return lower(column) == name; });
   return found == header.end() ? -1 : found - header.begin();
 }
 
-// The names of the columns; none if the file cannot be read.
-std::vector<std::string> header_of(const std::string& path) try {
-  std::string head(1 << 16, '\0');
-  head.resize(size_t(GzFile(path).read(head.data(), int64_t(head.size()))));
-  if (head.starts_with("\xEF\xBB\xBF")) head.erase(0, 3);
-  return columns_of(std::string_view(head).substr(0, head.find('\n')));
+bool may_be_table(const std::string& path) {
+  return ends_in(lower(path), {".csv", ".tsv"}) && fs::is_regular_file(path);
+}
+
+// Whether its header, in whatever way it is separated, has a column SMILES.
+bool is_table(const std::string& path) try {
+  if (!may_be_table(path)) return false;
+  for (const char separator : {',', ';', '\t', '|'}) {
+    Row header;
+    if (CsvRows(path, separator).next(header) && find_column(header, "smiles") >= 0) return true;
+  }
+  return false;
 } catch (const Error&) {
-  return {};
+  return false;
 }
 
-bool is_table(const std::string& path) {
-  return ends_in(lower(path), {".csv"}) && fs::is_regular_file(path) &&
-         find_column(header_of(path), "smiles") >= 0;
-}
-
-// The first word of a line; a heading is none.
-bool select_word(int64_t number, std::string& line) {
-  if (is_blank(line)) return false;
-  line.erase(0, line.find_first_not_of(" \t"));
-  line.resize(std::min(line.size(), line.find_first_of(" \t\r,")));
-  return number > 1 || lower(line) != "smiles";
+// The first word of each line; a heading is none.
+NextText first_words(const std::string& path) {
+  return [next = lines_of(path)](std::string& line, int64_t& number) {
+    while (next(line, number)) {
+      if (is_blank(line)) continue;
+      line.erase(0, line.find_first_not_of(" \t"));
+      line.resize(std::min(line.size(), line.find_first_of(" \t,")));
+      if (number > 1 || lower(line) != "smiles") return true;
+    }
+    return false;
+  };
 }
 
 struct Columns {
+  char separator;
   int64_t smiles, split;
   std::string wanted;  // of the column split
 
-  bool operator()(int64_t number, std::string& line) const {
-    if (number == 1 || is_blank(line)) return false;
-    auto columns = columns_of(line);
-    const auto has = [&](int64_t column) { return column >= 0 && column < int64_t(columns.size()); };
-    if (has(split) && columns[size_t(split)] != wanted) return false;
-    line = has(smiles) ? std::move(columns[size_t(smiles)]) : "";  // which is malformed
-    return true;
+  NextText operator()(const std::string& path) const {
+    const auto rows = std::make_shared<CsvRows>(path, separator);
+    Row header;
+    rows->next(header);
+    return [*this, rows, row = Row()](std::string& text, int64_t& line) mutable {
+      const auto has = [&](int64_t column) { return column >= 0 && column < int64_t(row.size()); };
+      while (rows->next(row)) {
+        if (has(split) && row[size_t(split)] != wanted) continue;
+        text = has(smiles) ? row[size_t(smiles)] : "";  // which is malformed
+        line = rows->line();
+        return true;
+      }
+      return false;
+    };
   }
 };
 
@@ -89,13 +86,21 @@ Source open_smiles(const PackRequest& request) {
   require(!request.was_given("tokens") || request.tokens == "smiles", Exit::usage,
           "--tokens: {} holds SMILES, found {}; rename it to .txt to read it as text", request.source,
           request.tokens);
-  Sequences how{.tokenize = smiles_tokens, .select = select_word, .drop_longer = true};
-  Columns columns{.smiles = -1, .split = -1, .wanted = request.split};
-  if (is_table(request.source)) {
-    const auto header = header_of(request.source);
+  Sequences how{.tokenize = smiles_tokens, .open = first_words, .drop_longer = true};
+  Columns columns{.separator = ',', .smiles = -1, .split = -1, .wanted = request.split};
+  const bool table = may_be_table(request.source);
+  if (table) {
+    columns.separator = csv_format(request.source, request).separator;
+    CsvRows rows(request.source, columns.separator);
+    Row header, first;
+    rows.next(header), rows.next(first);
+    require_distinct(request.source, header, first);
     columns.smiles = find_column(header, "smiles"), columns.split = find_column(header, "split");
-    how.select = columns;
+    require(columns.smiles >= 0, Exit::data, "{}: expected a column SMILES, found none", request.source);
+    how.open = columns;
   }
+  require(table || !request.was_given("separator"), Exit::usage, "--separator: {} is no table",
+          request.source);
   require(columns.split >= 0 || !request.was_given("split"), Exit::usage, "--split: {} has no column SPLIT",
           request.source);
   Source source = open_sequences(request, how);
@@ -107,8 +112,8 @@ Source open_smiles(const PackRequest& request) {
 
 const Importer kSmiles{
     .name = "smiles",
-    .takes = "molecules: .smi or .smiles, or .csv with a column SMILES (and SPLIT), also .gz",
-    .flags = "length vocabulary split tokens",
+    .takes = "molecules: .smi or .smiles, or .csv or .tsv with a column SMILES (and SPLIT), also .gz",
+    .flags = "length vocabulary split tokens separator",
     .accepts = [](const PackRequest& request) -> Why {
       const bool list = ends_in(lower(request.source), {".smi", ".smiles"});
       if (list && fs::is_regular_file(request.source)) return "its name ends in .smi or .smiles";

@@ -42,11 +42,15 @@ struct PackRequest {
   std::string attributes = {};  // a CSV file: file name, then one column an attribute
   std::string classes = {};     // a file of class names, one a line, by number; empty: those that are there
 
+  // Tables; empty: as the table shows.
+  std::string separator = {};  // comma, semicolon, tab, space, or the character
+  std::string decimal = {};    // point, comma
+
   // Arrays, volumes, sequences.
-  std::string axes = "auto";  // of HDF5 and NumPy pictures: auto, NCHW, NHWC
+  std::string axes = "auto";  // of arrays of pictures: auto, NHW, NCHW, NHWC; none: they are no pictures
   std::string slices = {};    // of volumes: axial, coronal, sagittal; empty: whole volumes or patches
   std::string patch = {};     // of volumes: DxHxW
-  std::string range = {};  // LOW:HIGH of a volume's values that become black and white; empty: each its own
+  std::string range = {};     // LOW:HIGH, values that become black and white; empty: of a volume each its own
   std::string tokens = "char";  // of text: char, word or smiles
   int64_t length = 0;           // longest sequence, or frames of a clip; 0: the source's longest
   int64_t vocabulary = 0;       // most frequent words kept; 0: all

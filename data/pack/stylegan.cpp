@@ -134,7 +134,7 @@ Source open(const PackRequest& request) {
 const Importer kStyleGan{
     .name = "stylegan",
     .takes = "a folder or ZIP archive as of StyleGAN's dataset_tool: pictures, dataset.json",
-    .flags = "size channels bits filter crop background mask attributes classes",
+    .flags = "size channels bits filter crop background mask attributes classes separator decimal",
     .accepts = accepts,
     .open = open};
 

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "data/pack/gz.h"
 #include "data/pack/importers.h"
 #include "data/pack/smiles_tokens.h"
+#include "data/pack/text_file.h"
 #include "data/pack/text_tokens.h"
 #include "data/pack/utf8.h"
 #include "dist/error.h"
@@ -14,14 +14,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Its first bytes are UTF-8 without control characters.
+// It begins with characters of UTF-8 or UTF-16 that are no control characters.
 bool reads_as_text(const std::string& path) try {
-  std::string head(4096, '\0');
-  head.resize(size_t(GzFile(path).read(head.data(), int64_t(head.size()))));
+  constexpr size_t kHead = 4096;
+  std::string head;
+  TextFile(path).read(head);
+  head.resize(std::min(head.size(), kHead));
   size_t at = 0;
   while (at < head.size()) {
     const char32_t code = next_code_point(head, at);
-    if (code == kMalformed) return head.size() == 4096 && at + 4 > head.size();  // cut in its middle
+    if (code == kMalformed) return head.size() == kHead && at + 4 > head.size();  // cut in its middle
     if (code < 0x20 && code != '\t' && code != '\n' && code != '\r') return false;
   }
   return !head.empty();
@@ -38,8 +40,16 @@ Why accepts_text(const PackRequest& request) {
   return {};
 }
 
+NextText filled_lines(const std::string& path) {
+  return [next = lines_of(path)](std::string& line, int64_t& number) {
+    bool more = next(line, number);
+    while (more && is_blank(line)) more = next(line, number);
+    return more;
+  };
+}
+
 Source open_text(const PackRequest& request) {
-  Sequences how{.select = [](int64_t, std::string& line) { return !is_blank(line); }};
+  Sequences how{.open = filled_lines};
   if (request.tokens == "char") how.tokenize = char_tokens;
   if (request.tokens == "word") how.tokenize = word_tokens;
   if (request.tokens == "smiles") how.tokenize = smiles_tokens, how.drop_longer = true;

@@ -1,6 +1,8 @@
 #include "data/pack/utf8.h"
 
-#include <array>
+#include <fmt/format.h>
+
+#include <charconv>
 #include <cstdint>
 
 namespace saddle {
@@ -43,6 +45,52 @@ std::vector<std::string_view> code_points(std::string_view text) {
   std::vector<std::string_view> out;
   for (size_t at = 0, from = 0; next_code_point(text, at) != kMalformed; from = at)
     out.push_back(text.substr(from, at - from));
+  return out;
+}
+
+void append_code_point(std::string& text, char32_t code) {
+  const auto tail = [&](int shift) { text += char(0x80 | (code >> shift & 0x3F)); };
+  if (code < 0x80) {
+    text += char(code);
+  } else if (code < 0x800) {
+    text += char(0xC0 | code >> 6), tail(0);
+  } else if (code < 0x10000) {
+    text += char(0xE0 | code >> 12), tail(6), tail(0);
+  } else {
+    text += char(0xF0 | code >> 18), tail(12), tail(6), tail(0);
+  }
+}
+
+bool is_utf8(std::string_view text) {
+  size_t at = 0;
+  while (next_code_point(text, at) != kMalformed) {
+  }
+  return at == text.size();
+}
+
+std::string escape_bytes(std::string_view bytes) {
+  std::string out;
+  for (size_t at = 0; at < bytes.size();) {
+    const size_t from = at;
+    const char32_t code = next_code_point(bytes, at);
+    if (code == kMalformed || (code == '\\' && bytes.substr(at).starts_with('x')))
+      at = from + 1, out += fmt::format("\\x{:02x}", uint8_t(bytes[from]));
+    else
+      out += bytes.substr(from, at - from);
+  }
+  return out;
+}
+
+std::string unescape_bytes(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    uint8_t byte = 0;
+    const std::string_view digits = text.substr(at).starts_with("\\x") ? text.substr(at + 2, 2) : "";
+    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), byte, 16);
+    const bool escaped = digits.size() == 2 && error == std::errc() && end == digits.end();
+    out += escaped ? char(byte) : text[at];
+    at += escaped ? 4 : 1;
+  }
   return out;
 }
 

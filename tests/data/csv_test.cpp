@@ -20,9 +20,11 @@ struct Table {
   Folder folder;
   std::string path;
   Source source;
-  explicit Table(const std::string& text, const std::string& name = "a.csv") : path(folder / name) {
+  explicit Table(const std::string& text, const std::string& name = "a.csv", PackRequest request = {})
+      : path(folder / name) {
     test::put(path, text);
-    source = open(path);
+    request.source = path;
+    source = open_source(request);
   }
 };
 
@@ -49,18 +51,18 @@ TEST(PackCsv, TakesTheLastColumnOfTextsForClasses) {
 }
 
 TEST(PackCsv, TakesANamedColumnForClasses) {
-  const Table numbers("x,Class,y\n1,2,3\n4,0.0,6\n");
+  const Table numbers("x,Class,y\n1,2,3\n4,0.0,6\n7,2,9\n");
   EXPECT_EQ(describe(numbers.source.schema), "x float32 [2], label int64 [] of 3 classes");
-  EXPECT_TRUE(same(all(numbers.source, "label"), torch::tensor({2, 0})));
-  const Table signs("x,target\n1,1\n4,-1\n");
+  EXPECT_TRUE(same(all(numbers.source, "label"), torch::tensor({2, 0, 2})));
+  const Table signs("x,target\n1,1\n4,-1\n5,1\n");
   EXPECT_THAT(signs.source.schema["label"].class_names, ElementsAre("-1", "1"));
-  EXPECT_TRUE(same(all(signs.source, "label"), torch::tensor({1, 0})));
+  EXPECT_TRUE(same(all(signs.source, "label"), torch::tensor({1, 0, 1})));
   const Table fractions("x,target\n1,1\n4,0.5\n");
   EXPECT_EQ(describe(fractions.source.schema), "x float32 [2]");
 }
 
 TEST(PackCsv, TakesLatin1ForTexts) {
-  EXPECT_THAT(Table("1,caf\xe9\n2,tea\n").source.schema["label"].class_names,
+  EXPECT_THAT(Table("1,caf\xe9\n2,tea\n3,tea\n").source.schema["label"].class_names,
               ElementsAre("caf\xc3\xa9", "tea"));
 }
 
@@ -78,10 +80,117 @@ TEST(PackCsv, NamesTheLineThatIsDamaged) {
   EXPECT_THAT(message("1,2\n3,nan\n"), HasSubstr("line 2, column 2"));
   EXPECT_THAT(message("1,2\n3\n"), HasSubstr("line 2: expected 2 cells, found 1"));
   EXPECT_THAT(message("1,2\n3,4,5\n"), HasSubstr("line 2: expected 2 cells, found 3"));
-  EXPECT_THAT(message("1,cat\n3,\n"), HasSubstr("line 2: expected a class in column 2"));
+  EXPECT_THAT(message("1,cat\n3,\n"), HasSubstr("line 2, column 2: expected a class"));
   EXPECT_THAT(message("1,\"2\n3,4\n"), HasSubstr("line 1: a quoted cell does not end"));
   EXPECT_THAT(message(""), HasSubstr("found none"));
   EXPECT_THAT(message("a\nb\n"), HasSubstr("found only classes"));
+}
+
+// The message of opening a table and reading all of it.
+std::string refusal(const std::string& text, const PackRequest& request = {},
+                    const std::string& name = "a.csv") {
+  return error_of([&] {
+    const Table table(text, name, request);
+    all(table.source, "x");
+  });
+}
+
+TEST(PackCsv, RefusesWhatCanBeReadInTwoWays) {
+  const std::string text = "1,5;2,5\n3,5;4,25\n";
+  EXPECT_THAT(
+      refusal(text),
+      AllOf(HasSubstr("line 2"), HasSubstr("--separator comma --decimal point if its cells are 3 | 5;4 | 25"),
+            HasSubstr("--separator semicolon --decimal comma if they are 3,5 | 4,25")));
+  EXPECT_THAT(refusal("1,5\t2,5\n3,5\t4,5\n"), HasSubstr("--separator tab --decimal comma"));
+  EXPECT_THAT(refusal("1,5|2,5\n3,5|4,5\n"), HasSubstr("--separator '|'"));
+  const auto values = torch::tensor({1.5, 2.5, 3.5, 4.25}).reshape({2, 2});
+  for (const PackRequest& request : {PackRequest{.source = "", .separator = "semicolon"},
+                                     PackRequest{.source = "", .separator = ";", .decimal = "comma"},
+                                     PackRequest{.source = "", .decimal = "comma"}})
+    EXPECT_TRUE(same(all(Table(text, "a.csv", request).source, "x"), values));
+  EXPECT_TRUE(same(all(Table("1,5\t2,5\n3,5\t4,25\n", "a.tsv").source, "x"), values));  // as its name says
+  EXPECT_TRUE(same(all(Table("a;b\n1,5;2,5\n3,5;4,25\n").source, "x"), values));        // its header tells
+  EXPECT_TRUE(same(all(Table("\"1,5\",\"2,5\"\n\"3,5\",\"4,25\"\n", "a.csv",
+                             {.source = "", .separator = "comma", .decimal = "comma"})
+                           .source,
+                       "x"),
+                   values));
+  EXPECT_THAT(refusal("1,2\n", {.source = "", .separator = "colon"}), HasSubstr("--separator: expected"));
+  EXPECT_THAT(refusal("1,2\n", {.source = "", .decimal = "dot"}), HasSubstr("--decimal: expected"));
+}
+
+TEST(PackCsv, ReadsNoSeparatorOfThousandsAsADecimalMark) {
+  EXPECT_THAT(refusal("a;b\n1,234;5\n12,345;6\n"), HasSubstr("1,234 can be 1.234 or 1234"));
+  EXPECT_EQ(refusal("a;b\n0,234;5\n12,345;6\n"), "");  // no number begins so
+  EXPECT_THAT(refusal("a,b\n\"1,234\",5\n\"2,345\",6\n"),
+              AllOf(HasSubstr("line 2, column a"), HasSubstr("found \"1,234\""), HasSubstr("thousands")));
+  EXPECT_THAT(refusal("a,b\n1 234,5\n1 234,6\n"), HasSubstr("found \"1 234\""));
+  EXPECT_THAT(refusal("5,12%\n6,12%\n7,13%\n"), HasSubstr("found \"12%\""));
+}
+
+TEST(PackCsv, SeparatesBySpaces) {
+  const Table table("  1.5   2\n3 4  \n", "a.csv", {.source = "", .separator = "space"});
+  EXPECT_TRUE(same(all(table.source, "x"), torch::tensor({1.5, 2.0, 3.0, 4.0}).reshape({2, 2})));
+}
+
+TEST(PackCsv, TakesNoIdsForClasses) {
+  EXPECT_THAT(refusal("name,x\nann,1\nbob,2\ncarl,3\n"),
+              AllOf(HasSubstr("column name holds as many texts as rows"), HasSubstr("\"ann\""),
+                    HasSubstr("call it label")));
+  EXPECT_EQ(refusal("label,x\nann,1\nbob,2\ncarl,3\n"), "");
+  EXPECT_THAT(
+      refusal("x,target\n1,17\n2,23\n3,5\n"),
+      AllOf(HasSubstr("column target holds as many numbers as rows"), HasSubstr("call it otherwise")));
+  EXPECT_THAT(refusal("name,kind,x\nann,a,1\nbob,b,2\ncarl,b,3\n"),
+              AllOf(HasSubstr("line 2, column name: expected numbers, found \"ann\""),
+                    HasSubstr("remove the column")));
+}
+
+TEST(PackCsv, NumbersClassesAsAFileSays) {
+  const Folder folder;
+  test::put(folder / "names", "zebra\ncat\nant\n");
+  const Table table("1,cat\n2,zebra\n", "a.csv", {.source = "", .classes = folder / "names"});
+  EXPECT_THAT(table.source.schema["label"].class_names, ElementsAre("zebra", "cat", "ant"));
+  EXPECT_TRUE(same(all(table.source, "label"), torch::tensor({1, 0})));
+  EXPECT_THAT(refusal("1,cat\n2,dog\n", {.source = "", .classes = folder / "names"}), HasSubstr("dog"));
+  const Table numbers("x,label\n1,1\n2,0\n3,0\n", "a.csv", {.source = "", .classes = folder / "names"});
+  EXPECT_EQ(numbers.source.schema["label"].classes, 3);
+}
+
+TEST(PackCsv, NamesMissingNumbers) {
+  for (const char* missing : {"", "nan", "NaN", "NA", "n/a", "null", "?", "-"}) {
+    const std::string text = fmt::format("a,b\n1,2\n3,{}\n5,2\n", missing);
+    EXPECT_THAT(refusal(text), AllOf(HasSubstr("line 3, column b"), HasSubstr("missing"))) << missing;
+    EXPECT_THAT(refusal(fmt::format("a,class\n1,2\n3,{}\n5,2\n", missing)),
+                AllOf(HasSubstr("line 3, column class: expected a class")))
+        << missing;
+    EXPECT_THAT(refusal(fmt::format("{},7\n1,2\n5,2\n", missing)), HasSubstr("line 1, column 1")) << missing;
+  }
+}
+
+TEST(PackCsv, RefusesTwoColumnsOfOneName) {
+  EXPECT_THAT(refusal("a,label,label\n1,7,8\n2,7,8\n"),
+              AllOf(HasSubstr("columns 2 and 3 are both called label"), HasSubstr("\"7\" and \"8\"")));
+  EXPECT_EQ(refusal(",,b\n1,2,3\n4,5,6\n"), "");  // without a name
+}
+
+std::string utf16(const std::string& text, bool big, bool mark) {
+  std::string out = !mark ? "" : big ? "\xfe\xff" : "\xff\xfe";
+  for (const char c : text) out += big ? std::string{'\0', c} : std::string{c, '\0'};
+  return out;
+}
+
+TEST(PackCsv, ReadsUtf16AndEveryLineEnd) {
+  const std::string text = "a,b\r1,2.5\r\r3,4\r";
+  const auto values = torch::tensor({1.0, 2.5, 3.0, 4.0}).reshape({2, 2});
+  EXPECT_TRUE(same(all(Table(text).source, "x"), values));
+  for (const bool big : {false, true})
+    for (const bool mark : {false, true})
+      EXPECT_TRUE(same(all(Table(utf16(text, big, mark)).source, "x"), values)) << big << mark;
+  EXPECT_THAT(refusal(std::string("\xff\xfe\0\0a\0\0\0", 8)), HasSubstr("UTF-32"));
+  EXPECT_THAT(refusal(utf16(text, false, true) + "x"), HasSubstr("cut off in mid-character"));
+  EXPECT_THAT(refusal(utf16(text, false, true) + std::string("\0\xdc", 2)), HasSubstr("found DC00"));
+  EXPECT_THAT(refusal(std::string("a,b\n1,2\n3,\0 4\n", 14)), HasSubstr("byte 11: a NUL byte"));
 }
 
 TEST(PackCsv, SeeksInLongTables) {

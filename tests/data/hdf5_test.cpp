@@ -38,6 +38,20 @@ TEST(PackHdf5, MakesAFieldOfEveryArrayOfNumbers) {
   EXPECT_TRUE(same(all(source, "seen"), torch::tensor({1, 0, 0, 1})));
 }
 
+TEST(PackHdf5, FindsArraysInGroups) {
+  const Source train = open(golden("groups.h5"));
+  EXPECT_EQ(describe(train.schema),
+            "image uint8 [3, 5, 4], label int64 [] of 2 classes, mask int32 [1, 5, 4]");
+  EXPECT_EQ(train.count, 4);
+  EXPECT_TRUE(same(all(train, "image"), counted({4, 5, 4, 3}).permute({0, 3, 1, 2})));
+  EXPECT_TRUE(same(all(train, "label"), torch::arange(4).remainder(2)));
+  EXPECT_TRUE(same(all(train, "mask").squeeze(1), counted({4, 5, 4}) * 300));
+  const Source test =
+      open_source({.source = golden("groups.h5"), .given = {{"split", "test"}}, .split = "test"});
+  EXPECT_EQ(test.count, 2);
+  EXPECT_EQ(test.schema, train.schema);
+}
+
 TEST(PackHdf5, PacksTheSameTwice) {
   const Folder a, b;
   const auto first = pack({.source = golden("biggan.hdf5"), .out = a.path()});

@@ -55,8 +55,11 @@ TEST(PackNpy, ReadsEveryVersion) {
 
 TEST(PackNpy, ReadsFortranOrder) {
   const Source source = open(golden("fortran.npy"));
-  EXPECT_EQ(describe(source.schema), "x int16 [2, 3, 4]");
-  EXPECT_TRUE(same(all(source, "x"), counted({5, 2, 3, 4})));
+  EXPECT_EQ(describe(source.schema), "image uint8 [4, 2, 3]");
+  EXPECT_TRUE(same(all(source, "image"), counted({5, 2, 3, 4}).permute({0, 3, 1, 2})));
+  const Source kept = open(golden("fortran.npy"), "none");
+  EXPECT_EQ(describe(kept.schema), "x int16 [2, 3, 4]");
+  EXPECT_TRUE(same(all(kept, "x"), counted({5, 2, 3, 4})));
   const Source packed = open(golden("fortran.npz"));
   EXPECT_EQ(describe(packed.schema), "image uint8 [3, 4, 5]");
   EXPECT_TRUE(same(all(packed, "image"), counted({6, 3, 4, 5})));
@@ -82,7 +85,7 @@ TEST(PackNpy, KeepsTheNumbersOfEveryType) {
   const Folder folder;
   const std::vector<Case> cases{
       {"|u1", "uint8", numbers<uint8_t>(6)},     {"|i1", "int8", numbers<int8_t>(6)},
-      {"<u2", "uint16", numbers<uint16_t>(6)},   {"<i2", "int16", numbers<int16_t>(6)},
+      {"<u2", "int32", numbers<uint16_t>(6)},    {"<i2", "int16", numbers<int16_t>(6)},
       {"<u4", "int64", numbers<uint32_t>(6)},    {"<i4", "int32", numbers<int32_t>(6)},
       {"<u8", "int64", numbers<uint64_t>(6)},    {"<i8", "int64", numbers<int64_t>(6)},
       {"<f2", "float16", numbers<c10::Half>(6)}, {"<f4", "float32", numbers<float>(6)},
@@ -90,16 +93,13 @@ TEST(PackNpy, KeepsTheNumbersOfEveryType) {
   for (Case each : cases) {
     const size_t width = each.data.size() / 6;
     test::put(folder / "a.npy", npy(each.descr, "(3, 2, 1)", each.data));
-    const Source source = open(folder / "a.npy");
-    const bool picture = std::string(each.descr) == "|u1" || std::string(each.descr) == "<u2";
-    const char* name = picture ? "image" : "x";
-    EXPECT_EQ(describe(source.schema), picture ? fmt::format("image {} [1, 2, 1]", each.field)
-                                               : fmt::format("x {} [2, 1]", each.field));
-    EXPECT_TRUE(same(all(source, name).flatten(), torch::arange(6))) << each.descr;
+    const Source source = open(folder / "a.npy", "none");
+    EXPECT_EQ(describe(source.schema), fmt::format("x {} [2, 1]", each.field));
+    EXPECT_TRUE(same(all(source, "x").flatten(), torch::arange(6))) << each.descr;
     std::string descr = each.descr;
     if (width > 1) descr[0] = '>';
     test::put(folder / "a.npy", npy(descr, "(3, 2, 1)", big_endian(each.data, width)));
-    EXPECT_TRUE(same(all(open(folder / "a.npy"), name).flatten(), torch::arange(6))) << descr;
+    EXPECT_TRUE(same(all(open(folder / "a.npy", "none"), "x").flatten(), torch::arange(6))) << descr;
   }
 }
 
@@ -108,7 +108,74 @@ TEST(PackNpy, TakesBoolsForBlackAndWhite) {
   test::put(folder / "a.npy", npy("|b1", "(2, 1, 2)", std::string("\1\0\0\1", 4)));
   EXPECT_TRUE(same(all(open(folder / "a.npy"), "image").flatten(), torch::tensor({255, 0, 0, 255})));
   test::put(folder / "a.npy", npy("|b1", "(2, 2)", std::string("\1\0\0\1", 4)));
-  EXPECT_EQ(describe(open(folder / "a.npy").schema), "x int16 [2]");
+  EXPECT_EQ(describe(open(folder / "a.npy").schema), "x float32 [2]");
+}
+
+torch::Tensor images_of(const std::string& path, const std::string& range = "") {
+  return all(open_source({.source = path, .out = "", .range = range}), "image").flatten().to(torch::kLong);
+}
+
+template <class T>
+std::string values(const std::vector<double>& list) {
+  std::string out;
+  for (const double each : list) {
+    const T value = T(each);
+    out.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  return out;
+}
+
+TEST(PackNpy, ScalesPicturesOfAnyNumbers) {
+  const Folder folder;
+  const std::string path = folder / "a.npy";
+  test::put(path, npy("<f4", "(1, 2, 2)", values<float>({-1, 0, 0.5, 1})));
+  EXPECT_EQ(describe(open(path).schema), "image uint16 [1, 2, 2]");
+  EXPECT_TRUE(same(images_of(path), torch::tensor({0, 32768, 49151, 65535})));
+  test::put(path, npy("<f8", "(1, 2, 2)", values<double>({0, 0.25, 0.5, 1})));
+  EXPECT_THAT(error_of([&] { open(path); }), AllOf(HasSubstr("found 0 to 1"), HasSubstr("--range 0:1")));
+  EXPECT_TRUE(same(images_of(path, "0:1"), torch::tensor({0, 16384, 32768, 65535})));
+  EXPECT_TRUE(same(images_of(path, "0:0.5"), torch::tensor({0, 32768, 65535, 65535})));
+  test::put(path, npy("<i8", "(1, 2, 2)", values<int64_t>({0, 7, 128, 255})));
+  EXPECT_EQ(describe(open(path).schema), "image uint8 [1, 2, 2]");
+  EXPECT_TRUE(same(images_of(path), torch::tensor({0, 7, 128, 255})));
+  test::put(path, npy("<i4", "(1, 2, 2)", values<int32_t>({-1000, 0, 1000, 3000})));
+  EXPECT_THAT(error_of([&] { open(path); }), HasSubstr("found -1000 to 3000"));
+  EXPECT_TRUE(same(images_of(path, "-1000:3000"), torch::tensor({0, 16384, 32768, 65535})));
+  for (const auto& [descr, bytes] :
+       {std::pair{"|u1", values<uint8_t>({0, 1, 1, 0})}, std::pair{"<u4", values<uint32_t>({0, 1, 1, 0})}}) {
+    test::put(path, npy(descr, "(1, 2, 2)", bytes));
+    EXPECT_THAT(error_of([&] { open(path); }), HasSubstr("found 0 to 1")) << descr;
+    EXPECT_EQ(describe(open_source({.source = path, .out = "", .range = "0:1"}).schema),
+              "image uint8 [1, 2, 2]");
+    EXPECT_TRUE(same(images_of(path, "0:1"), torch::tensor({0, 255, 255, 0}))) << descr;
+  }
+  test::put(path, npy("<u2", "(1, 2, 2)", values<uint16_t>({0, 5, 900, 4095})));
+  EXPECT_THAT(error_of([&] { open(path); }), HasSubstr("found 0 to 4095"));
+  EXPECT_TRUE(same(images_of(path, "0:65535"), torch::tensor({0, 5, 900, 4095})));
+  EXPECT_THAT(error_of([&] { open_source({.source = path, .out = "", .range = "1"}); }),
+              HasSubstr("LOW:HIGH"));
+}
+
+TEST(PackNpy, AsksWhetherNumbersArePictures) {
+  const Folder folder;
+  const std::string path = folder / "a.npy", data = values<float>({-1, 1, 0, 0, 0, 0});
+  test::put(path, npy("<f4", "(1, 2, 3)", data));
+  EXPECT_THAT(error_of([&] { open(path); }), AllOf(HasSubstr("--axes NHW"), HasSubstr("--axes none")));
+  EXPECT_EQ(describe(open(path, "NHW").schema), "image uint16 [1, 2, 3]");
+  EXPECT_EQ(describe(open(path, "none").schema), "x float32 [2, 3]");
+  test::put(path, npy("<f4", "(1, 1, 3, 2)", data));
+  EXPECT_EQ(describe(open(path).schema), "image uint16 [1, 3, 2]");
+  EXPECT_THAT(error_of([&] { open(path, "NHW"); }), HasSubstr("--axes NHW"));
+}
+
+TEST(PackNpy, TakesOneNumberASampleForFeaturesButNotLabels) {
+  const Folder folder;
+  test::put(folder / "a.npy", npy("<f8", "(3,)", numbers<double>(3)));
+  EXPECT_EQ(describe(open(folder / "a.npy").schema), "x float32 [1]");
+  test::put(folder / "a.npy", npy("<i8", "(3, 2)", numbers<int64_t>(6)));
+  EXPECT_EQ(describe(open(folder / "a.npy").schema), "x float32 [2]");
+  test::put(folder / "a.npy", npy("<i8", "(3,)", numbers<int64_t>(3)));
+  EXPECT_THAT(error_of([&] { open(folder / "a.npy"); }), HasSubstr("found only labels: int64 [3]"));
 }
 
 TEST(PackNpy, FindsLabelsBesideIt) {
@@ -219,6 +286,59 @@ TEST(PackNpz, ChoosesThePartThatIsAskedFor) {
   EXPECT_EQ(describe(test.schema), "image uint8 [1, 2, 2], label int64 [] of 2 classes");
   EXPECT_THAT(error_of([&] { open_source({.source = folder / "a.npz", .out = "", .split = "val"}); }),
               AllOf(HasSubstr("has no part"), HasSubstr("train, test")));
+}
+
+TEST(PackNpz, TrainsOnPicturesNeverOnLabels) {
+  const Folder folder;
+  const auto schema = [&](const std::string& x, const std::string& y) {
+    put_zip(folder / "a.npz", {{"X.npy", x}, {"y.npy", y}});
+    return describe(open(folder / "a.npz").schema);
+  };
+  const std::string labels = npy("<u8", "(3,)", numbers<uint64_t>(3));
+  const std::string floats = npy("<f4", "(3, 2, 2)", values<float>({-1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(schema(floats, labels), "image uint16 [1, 2, 2], label int64 [] of 3 classes");
+  EXPECT_EQ(schema(npy("<i8", "(3, 2, 2)", numbers<int64_t>(12)), labels),
+            "image uint8 [1, 2, 2], label int64 [] of 3 classes");
+  EXPECT_EQ(schema(npy("<i8", "(3, 4)", numbers<int64_t>(12)), npy("|b1", "(3,)", std::string("\0\1\1", 3))),
+            "x float32 [4], label int64 [] of 2 classes");
+  EXPECT_EQ(schema(npy("<f4", "(3, 4)", numbers<float>(12)), labels),
+            "x float32 [4], label int64 [] of 3 classes");
+  EXPECT_EQ(
+      schema(npy("|u1", "(3, 2, 2, 1)", numbers<uint8_t>(12)), npy("<i4", "(3, 2, 2)", numbers<int32_t>(12))),
+      "image uint8 [1, 2, 2], mask int32 [1, 2, 2]");
+  put_zip(folder / "a.npz", {{"x.npy", npy("<f4", "(3, 2)", numbers<float>(6))}, {"grid.npy", floats}});
+  EXPECT_EQ(describe(open(folder / "a.npz").schema), "x float32 [2], grid float32 [2, 2]");
+  put_zip(folder / "a.npz", {{"y.npy", labels}});
+  EXPECT_THAT(error_of([&] { open(folder / "a.npz"); }), HasSubstr("found only labels"));
+}
+
+TEST(PackNpz, ResizesMapsAsTheirPictures) {
+  const Folder folder;
+  put_zip(folder / "a.npz", {{"images.npy", npy("|u1", "(1, 2, 2)", numbers<uint8_t>(4))},
+                             {"label.npy", npy("<i8", "(1, 2, 2)", values<int64_t>({0, 300, 7, 8}))}});
+  const Source source = open_source({.source = folder / "a.npz", .out = "", .size = ImageSize{4, 4}});
+  EXPECT_EQ(describe(source.schema), "image uint8 [1, 4, 4], mask int32 [1, 4, 4]");
+  EXPECT_TRUE(same(all(source, "mask")[0][0][0], torch::tensor({0, 0, 300, 300})));
+}
+
+TEST(PackNpz, LeavesOutWhatIsNoArrayOfSamples) {
+  const Folder folder;
+  std::string records = npy("<f4", "(3,)", numbers<float>(6));
+  const std::string type = "'<f4'", of_records = "[('a', '<f4'), ('b', '<i4', (2,))]";
+  records.replace(records.find(type), type.size(), of_records);
+  records[8] = char(records[8] + int(of_records.size() - type.size()));
+  put_zip(folder / "a.npz", {{"x.npy", npy("<f4", "(3, 2)", numbers<float>(6))},
+                             {"empty.npy", npy("<f4", "(0, 2)", "")},
+                             {"records.npy", records}});
+  EXPECT_EQ(describe(open(folder / "a.npz").schema), "x float32 [2]");
+}
+
+TEST(PackNpz, RefusesTwoArraysOfOneName) {
+  const Folder folder;
+  put_zip(folder / "a.npz", {{"x_train.npy", npy("<f4", "(3, 2)", numbers<float>(6))},
+                             {"train/x.npy", npy("<f4", "(3, 3)", numbers<float>(9))}});
+  EXPECT_THAT(error_of([&] { open(folder / "a.npz"); }),
+              AllOf(HasSubstr("x_train.npy, float32 [3, 2]"), HasSubstr("train/x.npy, float32 [3, 3]")));
 }
 
 TEST(PackNpz, KeepsOtherArraysOfTheSameLength) {

@@ -86,9 +86,9 @@ TEST(PackIdx, ReadsNumbersOfEveryType) {
   };
   using std::string;
   const std::vector<std::tuple<int, const char*, std::string>> cases{
-      {0x09, "int8", twice({"\xff", "\x02", "\x7f"})},
-      {0x0B, "int16", twice({"\xff\xff", string("\0\2", 2), string("\0\x7f", 2)})},
-      {0x0C, "int32", twice({"\xff\xff\xff\xff", string("\0\0\0\2", 4), string("\0\0\0\x7f", 4)})},
+      {0x09, "float32", twice({"\xff", "\x02", "\x7f"})},
+      {0x0B, "float32", twice({"\xff\xff", string("\0\2", 2), string("\0\x7f", 2)})},
+      {0x0C, "float32", twice({"\xff\xff\xff\xff", string("\0\0\0\2", 4), string("\0\0\0\x7f", 4)})},
       {0x0D, "float32",
        twice({string("\xbf\x80\0\0", 4), string("\x40\0\0\0", 4), string("\x42\xfe\0\0", 4)})},
       {0x0E, "float32",

@@ -226,9 +226,14 @@ TEST(PackPictures, SayWhatIsWrongWithATable) {
   EXPECT_THAT(error("file\n0\n"), HasSubstr("header"));
   EXPECT_THAT(error("file,\n0,1\n"), HasSubstr("no name"));
   EXPECT_THAT(error("file,x\n" + rows), HasSubstr("no row for cat/5.png"));
-  EXPECT_THAT(error("file,x\n" + rows + "5,1,2\n"), AllOf(HasSubstr("row 7"), HasSubstr("found 3")));
-  EXPECT_THAT(error("file,x\n" + rows + "4,1\n"), HasSubstr("second time"));
-  EXPECT_THAT(error("file,x\n" + rows + "5,\"1\n"), HasSubstr("not closed"));
+  EXPECT_THAT(error("file,x\n" + rows + "5,1,2\n"), AllOf(HasSubstr("line 7"), HasSubstr("found 3")));
+  EXPECT_THAT(
+      error("file,x\n" + rows + "4,2\n"),
+      AllOf(HasSubstr("4 for the second time"), HasSubstr("line 6: 4 | 1"), HasSubstr("line 7: 4 | 2")));
+  EXPECT_THAT(error("file,x\n" + rows + "5,1\n5.png,2\n"),
+              AllOf(HasSubstr("two rows for cat/5.png"), HasSubstr("5 | 1"), HasSubstr("5.png | 2")));
+  EXPECT_THAT(error("file,x,x\n0,1,2\n"), HasSubstr("columns 2 and 3 are both called x"));
+  EXPECT_THAT(error("file,x\n" + rows + "5,\"1\n"), HasSubstr("does not end"));
   EXPECT_THAT(error("file,x\n" + rows + "5,\"1\"2\n"), HasSubstr("after a closing quote"));
   EXPECT_THAT(error("file,image\n" + rows + "5,1\n"), HasSubstr("two fields are named image"));
   std::string many = "file,x\n" + rows + "5,1\n";
@@ -236,6 +241,34 @@ TEST(PackPictures, SayWhatIsWrongWithATable) {
   EXPECT_THAT(error(many), AllOf(HasSubstr("column x"), HasSubstr("256")));
   put_png(zoo.folder / "zoo/dog/1.png", ramp(3, 6, 8));  // two files that 1 may mean
   EXPECT_THAT(error("file,x\n" + rows + "5,1\n"), HasSubstr("may mean"));
+}
+
+TEST(PackPictures, TakeNoMissingValuesOrIdsForAttributes) {
+  const Zoo zoo;
+  const auto open = [&](const std::string& last, const std::string& rest = "0,1\n1,1\n2,2\n3,1\n4,2\n",
+                        const std::string& column = "age") {
+    test::put(zoo.folder / "t.csv", "file," + column + "\n" + rest + last);
+    return open_source({.source = zoo.folder / "zoo", .attributes = zoo.folder / "t.csv"});
+  };
+  for (const char* missing : {"", "nan", "NA", "?"})
+    EXPECT_THAT(error_of([&] { open(fmt::format("5,{}\n", missing)); }),
+                AllOf(HasSubstr("line 7, column age"), HasSubstr("found none")))
+        << missing;
+  EXPECT_THAT(error_of([&] { open("5,big\n", "0,1.5\n1,1\n2,2\n3,1\n4,2\n"); }),
+              HasSubstr("line 7, column age"));
+  EXPECT_THAT(error_of([&] { open("5,f\n", "0,a\n1,b\n2,c\n3,d\n4,e\n"); }), HasSubstr("names or ids"));
+  const Source ages = open("5,6\n", "0,1\n1,2\n2,3\n3,4\n4,5\n");
+  EXPECT_EQ(ages.schema["age"].dtype, torch::kFloat);
+  EXPECT_THAT(error_of([&] { open("5,6\n", "0,1\n1,2\n2,3\n3,4\n4,5\n", "label"); }),
+              HasSubstr("no classes"));
+  test::put(zoo.folder / "t.csv", "file;height\r0;1,5\r1;2\r2;2,5\r3;1\r4;1\r5;1\r");
+  const Source decimals = open_source({.source = zoo.folder / "zoo", .attributes = zoo.folder / "t.csv"});
+  EXPECT_EQ(decimals.schema["height"].dtype, torch::kFloat);
+  EXPECT_THAT(
+      error_of([&] {
+        open_source({.source = zoo.folder / "zoo", .given = {{"decimal", "comma"}}, .decimal = "comma"});
+      }),
+      HasSubstr("--attributes"));
 }
 
 TEST(PackPictures, RefuseUnknownWords) {

@@ -7,6 +7,7 @@
 #include "data/pack/pack.h"
 #include "data/pack/smiles_tokens.h"
 #include "data/pack/text_tokens.h"
+#include "data/pack/utf8.h"
 #include "data/tokens.h"
 #include "tests/data/folder.h"
 
@@ -173,6 +174,36 @@ TEST(PackText, CountsWhatIsNoUtf8) {
   EXPECT_THAT(error_of([&] { open_source({.source = path}); }), HasSubstr("longer than"));
 }
 
+TEST(PackText, ReadsUtf16AndOldLineEnds) {
+  const Folder folder;
+  test::put(folder / "mac.txt", "ab\rcd\r\r\ne");
+  const Source mac = open_source({.source = folder / "mac.txt"});
+  EXPECT_EQ(mac.count, 3);
+  EXPECT_EQ(text_of(mac, 1), "cd");
+  const std::u16string text = u"é\r\n\U0001F600x\n";
+  std::string little = "\xff\xfe", big = "\xfe\xff";
+  for (const char16_t c : text) {
+    little += {char(c & 255), char(c >> 8)};
+    big += {char(c >> 8), char(c & 255)};
+  }
+  for (const std::string& bytes : {little, big}) {
+    test::put(folder / "a", bytes);  // without a suffix
+    const Source source = open_source({.source = folder / "a"});
+    ASSERT_EQ(source.count, 2);
+    EXPECT_EQ(text_of(source, 0), "é");
+    EXPECT_EQ(text_of(source, 1), "\xF0\x9F\x98\x80x");
+  }
+}
+
+TEST(Utf8, EscapesWhatItIsNot) {
+  for (const std::string bytes : {"plain/ünï", "caf\xe9", "\xff\xfe", "C:\\xa0", "\\x5c\\", "\\\\x\xe9"}) {
+    EXPECT_TRUE(is_utf8(escape_bytes(bytes))) << bytes;
+    EXPECT_EQ(unescape_bytes(escape_bytes(bytes)), bytes);
+  }
+  EXPECT_EQ(escape_bytes("caf\xe9"), "caf\\xe9");
+  EXPECT_EQ(escape_bytes("a\\b/ü"), "a\\b/ü");
+}
+
 TEST(PackSmiles, ReadsListsAndDropsLongerOnes) {
   const Folder folder;
   test::put(folder / "a.smi", "SMILES name\nCCO ethanol\nc1ccccc1\tbenzene\n\nC(C water\n[nH]1cccc1\n");
@@ -203,6 +234,17 @@ TEST(PackSmiles, TakesTheSplitOfATable) {
                 open_source({.source = path, .given = {{"split", ""}}});
               }),
               HasSubstr("column SPLIT"));
+}
+
+TEST(PackSmiles, ReadsTablesAsOtherTablesAreRead) {
+  const Folder folder;
+  test::put(folder / "a.tsv", "id\tsmiles\r1\tCCO\r2\t\"C[N+]\"\r");
+  const Source source = open_source({.source = folder / "a.tsv"});
+  EXPECT_EQ(source.count, 2);
+  EXPECT_EQ(text_of(source, 1), "C[N+]");
+  test::put(folder / "b.csv", "smiles,smiles\nCCO,CC\n");
+  EXPECT_THAT(error_of([&] { open_source({.source = folder / "b.csv"}); }),
+              AllOf(HasSubstr("both called smiles"), HasSubstr("\"CCO\" and \"CC\"")));
 }
 
 TEST(Tokens, AreRefusedOutsideTheVocabulary) {

@@ -10,6 +10,16 @@
 namespace saddle {
 namespace {
 
+// A file of this header and so many zeros.
+std::string with_header(std::string header, size_t data) {
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const uint64_t length = header.size();
+  std::string out(reinterpret_cast<const char*>(&length), sizeof length);
+  out += header;
+  out.append(data, '\0');
+  return out;
+}
+
 class Safetensors : public testing::Test {
  protected:
   std::string path_ = testing::TempDir() + "saddle_safetensors_" + std::to_string(::getpid());
@@ -51,11 +61,6 @@ TEST_F(Safetensors, ACutFileIsRefusedAtEveryLength) {
 }
 
 TEST_F(Safetensors, HolesOverlapsAndLyingShapesAreRefused) {
-  const auto with_header = [](std::string header, size_t data) {
-    header.resize((header.size() + 7) / 8 * 8, ' ');
-    uint64_t length = header.size();
-    return std::string(reinterpret_cast<char*>(&length), 8) + header + std::string(data, '\0');
-  };
   break_and_expect(with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8));
   break_and_expect(with_header(
       R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
@@ -64,6 +69,21 @@ TEST_F(Safetensors, HolesOverlapsAndLyingShapesAreRefused) {
   break_and_expect(with_header(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", 4));
   break_and_expect(with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 9));
   break_and_expect(with_header(R"({"a":)", 4));
+}
+
+TEST_F(Safetensors, TensorsThatAreNotKeptMayBeOfAnyDtype) {
+  write_file(
+      path_,
+      with_header(
+          R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F8_E4M3","shape":[3],"data_offsets":[4,7]}})",
+          7));
+  EXPECT_EQ(read_safetensors(path_, [](const std::string& name) { return name == "a"; }).size(), 1);
+  try {
+    read_safetensors(path_);
+    FAIL() << "read a dtype that it does not know";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("'b' is of dtype F8_E4M3"), std::string::npos) << e.what();
+  }
 }
 
 }  // namespace

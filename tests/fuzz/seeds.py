@@ -99,7 +99,15 @@ def npy():
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         put("npy", f"archive-{method}", archive({"x.npy": images, "y.npy": labels}, method) + b"\1")
     put("npy", "archive-fortran", archive({"train_x.npy": npy_file("<f4", (2, 2), bytes(16), True)}) + b"\1")
-    words("npy", "'descr': ", "'fortran_order': ", "'shape': ", "True", "False", "(1,)", "9223372036854775807",
+    for descr, code, values in (("<f4", "f", (-1, 1, 0, .5)), ("<i8", "q", (0, 9, 128, 255)), (">u4", "I", (0, 1, 1, 0)),
+                                ("<u2", "H", (0, 9, 9, 9))):
+        order = ">" if descr[0] == ">" else "<"
+        for flags in (b"\0", b"\x10", b"\x38"):
+            put("npy", f"values-{descr[1:]}-{flags[0]}", npy_file(descr, (1, 2, 2), struct.pack(f"{order}4{code}", *values)) + flags)
+    masks = npy_file("<i4", (2, 2, 2), struct.pack("<8i", *range(8)))
+    empty = npy_file("<f4", (0, 2), b"")
+    put("npy", "archive-masks", archive({"train/images.npy": images, "train/masks.npy": masks, "e.npy": empty}) + b"\x09")
+    words("npy", "[('a', '<f4'), ('b', '<i4', (2,))]", "'descr': ", "'fortran_order': ", "'shape': ", "True", "False", "(1,)", "9223372036854775807",
           *(f"'{kind}'" for kind in ("<f4", ">f8", "<f2", "|u1", ">u2", "<u8", "|b1", "<i8")), b"\x93NUMPY")
 
 
@@ -208,5 +216,20 @@ def smiles():
         words(target, "[", "]", "Br", "Cl", "@TH1", "@@", "H4", "+2", "--", ":1", "%10", "(", ")", "[nH]", ".", "\\")
 
 
-for make in (shards, idx, npy, pictures, stylegan_tables, nifti, smiles):
+def csv():
+    tables = {"plain": "a,b,label\n1,2.5,cat\n-3e1,+4,dog\n5,6,cat\n", "semicolons": "x;y\r\n1,5;2,5\r\n3,25;4\r\n",
+              "two-ways": "1,5;2,5\n3,5;4,5\n", "quoted": '1,"a ""b"", \nc"\n2,"d"\n3,d\n', "old": "1\t2\r3\t4\r",
+              "bars": "1|2\n3|nan\n", "spaces": " 1  2\n3 4 \n", "thousands": "1,234;5\n12,345;6\n",
+              "smiles": "ID,SMILES,SPLIT\n1,CCO,train\n2,C[N+],test\n"}
+    for name, table in tables.items():
+        for flags in (0, 2, 3, 7, 8, 24, 96):
+            put("csv", f"{name}-{flags}", table.encode() + bytes([flags]))
+    for coding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"):
+        for flags in (0, 3):
+            put("csv", f"{coding}-{flags}", "1,2\r\n3,\u00e9\U0001f600\n4,5\n".encode(coding) + bytes([flags]))
+    put("csv", "gz", gzip.compress(tables["plain"].encode(), mtime=0) + b"\0")
+    words("csv", '"', '""', ",", ";", "\t", "|", "nan", "NA", "1,234", "1e5", "label", "SMILES", "SPLIT")
+
+
+for make in (shards, idx, npy, pictures, stylegan_tables, nifti, smiles, csv):
     make()

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 
 #include "dist/file.h"
@@ -109,6 +110,29 @@ TEST_F(TransferCli, WhatIsExportedImportsAndDrawsTheSame) {
   EXPECT_THAT(run("export base --to torchscript --out g.pt", 2), HasSubstr("differs by at most"));
   run(train("further", "--init-from imported --steps 2"));
   run(train("from_file", "--init-from g.safetensors --steps 2"));
+}
+
+TEST_F(TransferCli, WhatTheMapLeavesOutMayBeOfAnyDtype) {
+  run("export base --to safetensors --out g.safetensors");
+  const std::string file = read_file(dir_ + "g.safetensors");
+  uint64_t length = 0;
+  std::memcpy(&length, file.data(), sizeof length);
+  auto header = nlohmann::json::parse(file.substr(8, length));
+  uint64_t at = file.size() - 8 - length;
+  for (const char* dtype : {"F8_E4M3", "U32", "BOOL", "F4"}) {
+    header[std::string("old.") + dtype] = {{"dtype", dtype}, {"shape", {4}}, {"data_offsets", {at, at + 16}}};
+    at += 16;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  const uint64_t longer = text.size();
+  std::string more(reinterpret_cast<const char*>(&longer), sizeof longer);
+  more += text + file.substr(8 + length);
+  more.append(64, '\1');
+  write_file(dir_ + "more.safetensors", more);
+  const std::string import = "import more.safetensors --recipe base/options.toml --shape 2 --out imported ";
+  expect_error(saddle(import), 65, "of dtype F8_E4M3, which is not read");
+  run(import + "--map 'old.*='");
 }
 
 TEST_F(TransferCli, WhatDoesNotImportMakesNoRun) {

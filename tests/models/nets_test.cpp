@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "dist/error.h"
+#include "models/game.h"
 
 namespace saddle {
 namespace {
@@ -85,6 +86,28 @@ TEST(Module, InitialWeightsDependOnTheSeedOnly) {
   };
   EXPECT_TRUE(torch::equal(weights(3), weights(3)));
   EXPECT_FALSE(torch::equal(weights(3), weights(4)));
+}
+
+TEST(MainField, IsNeverALabel) {
+  const Field label{.name = "label", .shape = {}, .dtype = torch::kLong, .classes = 3, .class_names = {}};
+  const Field kind{.name = "kind", .shape = {}, .dtype = torch::kLong, .classes = 3, .class_names = {}};
+  const auto field = [](const char* name, torch::ScalarType dtype) {
+    return Field{.name = name, .shape = {4}, .dtype = dtype, .class_names = {}};
+  };
+  EXPECT_EQ(main_field({{label, field("x", torch::kFloat)}}).name, "x");
+  EXPECT_EQ(main_field({{label, kind, field("faces", torch::kByte)}}).name, "faces");
+  EXPECT_EQ(main_field({{field("x", torch::kFloat), field("image", torch::kByte)}}).name, "image");
+  const auto refusal = [](const Schema& data) {
+    try {
+      main_field(data);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(refusal({{label, kind}}), testing::HasSubstr("found only labels: label int64 []"));
+  EXPECT_THAT(refusal({{field("x", torch::kInt), label}}),
+              testing::HasSubstr("no net here draws the field x"));
 }
 
 }  // namespace

@@ -45,6 +45,19 @@ def hdf5_files():
         file["names"] = np.array([b"a", b"b", b"c", b"d"])
         file["mean"] = 3.5
         file["elsewhere"] = h5py.ExternalLink("biggan.hdf5", "/imgs")
+    with h5py.File(FOLDER / "groups.h5", "w", libver=VERSION) as file:
+        for part, count in (("train", 4), ("test", 2)):
+            file[f"{part}/images"] = counted((count, 5, 4, 3), "u1")
+            file[f"{part}/labels"] = (np.arange(count) % 2).astype("u8")
+            file[f"{part}/masks"] = counted((count, 5, 4), "i8") * 300
+        file["meta/empty"] = np.zeros((0, 3), "f4")
+        file["meta/of others"] = counted((7,), "f4")
+        file["loop"] = file["/"]
+        how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)  # a filter that no library has
+        how.set_chunk((4,))
+        how.set_filter(32099, h5py.h5z.FLAG_OPTIONAL)
+        space = h5py.h5s.create_simple((4,))
+        h5py.h5d.create(file["meta"].id, b"packed", h5py.h5t.NATIVE_INT32, space, how).write_direct_chunk((0,), bytes(16))
 
 
 def python2(batch):
