@@ -8,6 +8,7 @@
 #include "dist/flight.h"
 #include "dist/launcher.h"
 #include "launch/commands.h"
+#include "launch/usage.h"
 #include "launch/versions.h"
 
 namespace saddle {
@@ -58,8 +59,9 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    if (!speaks) return e.get_exit_code() == 0 ? 0 : static_cast<int>(Exit::usage);
-    return app.exit(e) == 0 ? 0 : static_cast<int>(Exit::usage);
+    if (e.get_exit_code() == 0) return speaks ? app.exit(e) : 0;  // --help
+    if (speaks) std::cerr << "saddle: " << usage_error(app, e, {argv + 1, argv + argc}) << std::endl;
+    return static_cast<int>(Exit::usage);
   }
   if (version) {
     if (speaks) std::cout << version_text();
