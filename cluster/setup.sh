@@ -12,6 +12,13 @@ give_up() { printf 'cluster/setup.sh: %s\n' "$*" >&2; exit 1; }
 
 [ "$(uname -m)" = x86_64 ] || give_up "the pinned LibTorch is for x86_64, this is $(uname -m)"
 
+# A copied or moved tree takes its build folder along, whose cache builds the tree that it came from.
+cache=$build/CMakeCache.txt
+if [ -e "$cache" ]; then
+  home=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$cache")
+  [ "$home" -ef . ] || give_up "the build folder '$build' is of another tree, '$home', not of '$PWD': remove it, or name another by SADDLE_BUILD"
+fi
+
 packages=(build-essential cmake ninja-build ccache pkg-config git ca-certificates python3-pip
   libopenmpi-dev openmpi-bin libhdf5-dev libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev
   nlohmann-json3-dev libxxhash-dev libpng-dev libjpeg-dev zlib1g-dev libdeflate-dev

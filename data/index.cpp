@@ -1,5 +1,8 @@
 #include "data/index.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <filesystem>
 
 #include "dist/error.h"
@@ -9,12 +12,13 @@
 namespace saddle {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int64_t kMost = int64_t{1} << 60;  // bytes or samples; sums of two still fit
 
 std::string index_path(const std::string& folder) {
-  return (std::filesystem::path(folder) / kIndexFile).string();
+  return (fs::path(folder) / kIndexFile).string();
 }
 
 json extent_to_json(const Extent& extent) {
@@ -66,6 +70,9 @@ ShardInfo shard_from_json(const json& in, int64_t format) {
 }
 
 Index from_json(const json& in) {
+  require(!in.contains("labels") || in.contains("shards"), Exit::data,
+           "that is StyleGAN's table of labels, no index of a data set; pack its folder into another one by "
+           "`saddle pack SOURCE --out DIR`");
   const int64_t format = integer_at(in, "format");
   require(format >= 1 && format <= kFormatVersion, Exit::data,
           "expected format 1 to {}, found {}: use a newer saddle", kFormatVersion, format);
@@ -86,10 +93,46 @@ Index from_json(const json& in) {
   return index;
 }
 
+// Beside `path`, so that nothing is written into a user's own folder: "pictures" -> "pictures-packed".
+std::string packed_beside(const fs::path& path) {
+  const fs::path whole =
+      (fs::absolute(path).lexically_normal() / "").parent_path();  // without a / at the end
+  return (fs::is_directory(whole) ? whole : whole.parent_path() / whole.stem()).string() + "-packed";
+}
+
+std::vector<std::string> parts_with_index(const fs::path& folder) {
+  std::vector<std::string> parts;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (has_index(entry.path().string())) parts.push_back("'" + entry.path().string() + "'");
+  std::sort(parts.begin(), parts.end());
+  std::stable_partition(parts.begin(), parts.end(),
+                        [](const auto& part) { return part.ends_with("/train'"); });
+  return parts;
+}
+
+// What lies where a data set was looked for, and what to do.
+std::string instead_of_index(const fs::path& path) {
+  if (!fs::exists(path)) return "there is no such folder; `saddle pack SOURCE --out DIR` makes one";
+  const std::string parent = path.parent_path().string();
+  if (!fs::is_directory(path) && has_index(parent))
+    return fmt::format("that is a file of the data set '{}'; pass this folder", parent);
+  const std::string pack = fmt::format("`saddle pack {} --out {}`", path.string(), packed_beside(path));
+  if (!fs::is_directory(path)) return fmt::format("that is a file; pack it first: {}", pack);
+  if (const auto parts = parts_with_index(path); !parts.empty())
+    return fmt::format("it holds {} of them; pass {}", parts.size(), fmt::join(parts, " or "));
+  if (fs::exists(path / "options.toml"))
+    return "that is the folder of a run; its options.toml names its data as data.folder";
+  if (fs::exists(path / kPlanFile)) return "it was not packed to the end; the same `saddle pack` goes on";
+  if (fs::is_empty(path)) return "it is empty; `saddle pack SOURCE --out DIR` makes one";
+  return fmt::format("it was not made by `saddle pack`; pack what is there into another folder: {}", pack);
+}
+
 }  // namespace
 
 bool has_index(const std::string& folder) {
-  return std::filesystem::exists(index_path(folder));
+  std::error_code unreadable;
+  return fs::exists(index_path(folder), unreadable);
 }
 
 Index parse_index(const std::string& text) {
@@ -98,9 +141,7 @@ Index parse_index(const std::string& text) {
 
 Index read_index(const std::string& folder) {
   const std::string path = index_path(folder);
-  require(has_index(folder), Exit::data,
-          "{}: expected {} there, found none; make it with `saddle pack SOURCE --out {}`", folder, kIndexFile,
-          folder);
+  if (!has_index(folder)) fail(Exit::data, "no data set in '{}': {}", folder, instead_of_index(folder));
   try {
     return parse_index(read_file(path));
   } catch (const Error& error) {

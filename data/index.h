@@ -39,7 +39,8 @@ struct Index {
 };
 
 inline constexpr const char* kIndexFile = "dataset.json";
-inline constexpr int kFormatVersion = 2;  // written; 1 is read too
+inline constexpr const char* kPlanFile = "packing.json";  // lies there while a pack is under way
+inline constexpr int kFormatVersion = 2;                  // written; 1 is read too
 
 bool has_index(const std::string& folder);
 Index read_index(const std::string& folder);  // Exit::data if there is none or it is malformed

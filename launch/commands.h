@@ -31,8 +31,8 @@ void add_import(CLI::App& app, Command& chosen);
 void add_list(CLI::App& app, Command& chosen);
 void add_launch(CLI::App& app, Command& chosen);
 
-// Exit::usage if `saddle train` with these arguments would refuse them or lacks one: what can be told without
-// ranks and without reading the data.
+// Exit::usage or Exit::data if `saddle train` with these arguments would refuse them or lacks one: what can
+// be told without ranks, nets and reading the data. dry_run.h says more.
 void validate_train(const std::vector<std::string>& arguments);
 
 }  // namespace saddle

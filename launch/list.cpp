@@ -8,16 +8,34 @@
 namespace saddle {
 namespace {
 
+std::string list_systems() {
+  std::string text;
+  for (const SystemEntry& entry : systems()) text += fmt::format("{:<16} {}\n", entry.name, entry.about);
+  return text;
+}
+
+std::string list_losses() {
+  std::string text;
+  for (const AdversarialLoss& loss : adversarial_losses())
+    text += fmt::format("{:<16} {}  ({})\n", loss.name, loss.formula, loss.source);
+  return text;
+}
+
+std::string list_recipes() {
+  std::string text;
+  for (const Recipe& recipe : recipes()) text += fmt::format("{:<16} {}\n", recipe.name, recipe.about);
+  return text;
+}
+
 int list(World& world, const std::string& what) {
   if (world.rank() != 0) return 0;
-  if (what == "systems")
-    for (const SystemEntry& entry : systems())
-      std::cout << fmt::format("{:<16} {}\n", entry.name, entry.about);
-  else if (what == "losses")
-    for (const AdversarialLoss& loss : adversarial_losses())
-      std::cout << fmt::format("{:<16} {}  ({})\n", loss.name, loss.formula, loss.source);
+  if (what.empty())
+    std::cout << "recipes\n"
+              << list_recipes() << "\nsystems\n"
+              << list_systems() << "\nlosses\n"
+              << list_losses();
   else
-    for (const Recipe& recipe : recipes()) std::cout << fmt::format("{:<16} {}\n", recipe.name, recipe.about);
+    std::cout << (what == "systems" ? list_systems() : what == "losses" ? list_losses() : list_recipes());
   return 0;
 }
 
@@ -26,8 +44,7 @@ int list(World& world, const std::string& what) {
 void add_list(CLI::App& app, Command& chosen) {
   auto what = std::make_shared<std::string>();
   CLI::App* sub = app.add_subcommand("list", "List systems, losses or recipes");
-  sub->add_option("what", *what, "systems, losses or recipes")
-      ->required()
+  sub->add_option("what", *what, "systems, losses or recipes; default: all")
       ->check(CLI::IsMember({"systems", "losses", "recipes"}));
   sub->callback([what, &chosen] { chosen = [what](World& world) { return list(world, *what); }; });
 }

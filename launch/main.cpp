@@ -10,6 +10,7 @@
 #include "dist/streams.h"
 #include "launch/commands.h"
 #include "launch/doctor/world.h"
+#include "launch/usage.h"
 #include "launch/versions.h"
 
 namespace saddle {
@@ -70,8 +71,9 @@ int choose(int argc, char** argv, bool speaks) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    if (!speaks) return e.get_exit_code() == 0 ? 0 : static_cast<int>(Exit::usage);
-    return printed(app.exit(e) == 0 ? 0 : static_cast<int>(Exit::usage));
+    if (e.get_exit_code() == 0) return speaks ? printed(app.exit(e)) : 0;  // --help
+    if (speaks) std::cerr << "saddle: " << usage_error(app, e, {argv + 1, argv + argc}) << std::endl;
+    return static_cast<int>(Exit::usage);
   }
   if (version) {
     if (speaks) std::cout << version_text();

@@ -1,8 +1,11 @@
 #include "launch/run_folder.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <regex>
 #include <set>
 
+#include "data/index.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "launch/versions.h"
@@ -12,10 +15,50 @@ namespace saddle {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-void RunFolder::create(bool resume) const {
-  const bool holds_run = fs::exists(options());
-  require(resume || !holds_run, Exit::usage,
+namespace {
+
+// Of a run, of the job that it belongs to, or a log that a shell writes beside it.
+bool belongs_to_run(const std::string& name) {
+  static const std::regex ours(
+      "(options\\.toml|log\\.jsonl|samples|checkpoints|run\\.lock|trace\\.json|tournament\\.json|"
+      "trainer-[0-9]+|flight-[0-9]+\\.jsonl|job\\.sbatch)(\\..*)?|"
+      "seed-[0-9]+|\\..*|.*\\.(log|out|err|sh|toml)");
+  return std::regex_match(name, ours);
+}
+
+std::vector<std::string> strangers(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (const std::string name = entry.path().filename().string(); !belongs_to_run(name))
+      names.push_back(name);
+  require(!error, Exit::io, "--out: cannot read the folder '{}': {}", folder, error.message());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+void require_run_place(const std::string& folder) {
+  if (!fs::exists(folder)) return;
+  require(fs::is_directory(folder), Exit::usage, "--out: '{}' is a file; a run needs a folder of its own",
+          folder);
+  require(!has_index(folder), Exit::usage, "--out: '{}' is a data set; choose another folder for the run",
+          folder);
+  const std::vector<std::string> names = strangers(folder);
+  if (names.empty() || fs::exists(RunFolder(folder).options())) return;
+  fail(Exit::usage, "--out: '{}' holds other files ({}{}); choose a new or an empty folder for the run",
+       folder, names.front(), names.size() > 1 ? fmt::format(" and {} more", names.size() - 1) : "");
+}
+
+void RunFolder::require_free(bool resume) const {
+  require(resume || !fs::exists(options()), Exit::usage,
           "'{}' already holds a run: pass --resume to go on with it, or choose another --out", path_);
+}
+
+void RunFolder::create(bool resume) const {
+  require_run_place(path_);
+  require_free(resume);
   std::error_code error;
   fs::create_directories(path_ + "/samples", error);
   require(!error, Exit::io, "cannot make the run folder '{}': {}", path_, error.message());

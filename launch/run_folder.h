@@ -14,8 +14,10 @@ class RunFolder {
  public:
   explicit RunFolder(std::string path) : path_(std::move(path)) {}
 
-  // On one rank. Makes the folder. Exit::io if it is not writable; Exit::usage if it holds a run and `resume`
-  // is false.
+  // Exit::usage if it holds a run and `resume` is false.
+  void require_free(bool resume) const;
+  // On one rank. Makes the folder where a run may lie and none does, but for `resume`; else as require_free
+  // and require_run_place. Exit::io if it is not writable.
   void create(bool resume) const;
   void save_options(const Run& run) const;
   // On one rank. Opens log.jsonl for appending, without the lines after `step` that a killed run left.
@@ -34,6 +36,10 @@ class RunFolder {
   std::string path_;
   std::ofstream log_;
 };
+
+// That a run may lie in this folder: it is empty, not there, or holds nothing but what runs and their jobs
+// write. Exit::usage names what is there instead. Reads only.
+void require_run_place(const std::string& folder);
 
 // What a checkpoint says of its run.
 nlohmann::json about(const Run& run, const Schema& schema, const std::string& fingerprint);

@@ -12,12 +12,14 @@ namespace saddle {
 
 using nlohmann::json;
 
+void require_equal_teams(int64_t ranks, int trainers) {
+  require(ranks % trainers == 0, Exit::usage,
+          "{} rank{} do not divide among {} trainers: start a multiple of {} ranks, under mpirun or srun",
+          ranks, ranks == 1 ? "" : "s", trainers, trainers);
+}
+
 Teams divide(const Comm& host, const Comm& comm, int trainers) {
-  host.together([&] {
-    require(host.size() % trainers == 0, Exit::usage,
-            "{} rank{} do not divide among {} trainers: start a multiple of {} ranks, under mpirun or srun",
-            host.size(), host.size() == 1 ? "" : "s", trainers, trainers);
-  });
+  host.together([&] { require_equal_teams(host.size(), trainers); });
   if (trainers == 1)
     return {.count = 1, .mine = 0, .all = host, .host = host, .comm = comm, .across = World::alone()};
   const int size = host.size() / trainers, mine = host.rank() / size;
@@ -38,21 +40,28 @@ std::string tournament_file(const std::string& out) {
   return out + "/tournament.json";
 }
 
-void claim_folder(const std::string& out, int trainers) {
-  const std::string path = tournament_file(out);
-  int there = std::filesystem::exists(RunFolder(out).options()) ? 1 : 0;
-  if (std::filesystem::exists(path)) {
+int trainers_of(const std::string& out) {
+  if (const std::string path = tournament_file(out); std::filesystem::exists(path)) {
     const json found = json::parse(read_file(path), nullptr, false);
-    if (found.is_object()) there = found.value("trainers", 0);
+    if (found.is_object()) return found.value("trainers", 0);
   }
+  return std::filesystem::exists(RunFolder(out).options()) ? 1 : 0;
+}
+
+void require_trainers(const std::string& out, int trainers) {
+  const int there = trainers_of(out);
   require(there == 0 || there == trainers, Exit::usage,
           "'{}' holds a run of {} trainer{}, this is one of {}: pass --trainers {}, or choose another --out",
           out, there, there == 1 ? "" : "s", trainers, there);
-  if (trainers == 1 || there == trainers) return;
+}
+
+void claim_folder(const std::string& out, int trainers) {
+  require_trainers(out, trainers);
+  if (trainers == 1 || trainers_of(out) == trainers) return;
   std::error_code error;
   std::filesystem::create_directories(out, error);
   require(!error, Exit::io, "cannot make the run folder '{}': {}", out, error.message());
-  write_file(path, json{{"trainers", trainers}}.dump(1) + "\n");
+  write_file(tournament_file(out), json{{"trainers", trainers}}.dump(1) + "\n");
 }
 
 std::optional<Checkpoint> load_common_checkpoint(const Teams& teams, const std::string& folder) {

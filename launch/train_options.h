@@ -73,12 +73,16 @@ struct Run {
   Context context(const Comm& comm) const;
 };
 
+// Every key of every system, once.
+std::vector<std::string> all_keys();
+
 struct Recipe {
   std::string name, about, text;  // `about` is its first comment
 };
 // The recipes of launch/recipes, built into the program.
 const std::vector<Recipe>& recipes();
-// The text of the recipe at a path or with a built-in name. Exit::usage names the nearest recipe.
+// The text of the recipe at a path or with a built-in name. Exit::usage names the nearest recipe, says what
+// lies at the path instead, or that file and built-in recipe have the same name.
 std::string find_recipe(const std::string& name_or_path);
 
 }  // namespace saddle

@@ -1,5 +1,8 @@
 #include "launch/trainer.h"
 
+#include <algorithm>
+#include <set>
+
 #include "dist/error.h"
 #include "dist/flight.h"
 #include "launch/open_data.h"
@@ -89,6 +92,34 @@ void Trainer::step() {
     }
   }
   ++number_;
+}
+
+int64_t Trainer::state_bytes() {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : collect([&](StateVisitor& v) { visit(v); }).tensors)
+    bytes += static_cast<int64_t>(tensor.nbytes());
+  return bytes;
+}
+
+int64_t Trainer::gradient_bytes() {
+  std::set<Player*> players;
+  for (const Phase& phase : system_.phases()) players.insert(phase.player);
+  int64_t bytes = 0;
+  for (Player* player : players) bytes += static_cast<int64_t>(player->replica.gradients().nbytes());
+  return bytes;
+}
+
+double Trainer::batches_a_step() const {
+  constexpr int64_t kMost = 10000;  // steps looked at, spread evenly
+  const int64_t looked = std::min(options_.steps, kMost);
+  double sum = 0;
+  for (int64_t i = 0; i < looked; ++i) {
+    const int64_t number = options_.steps / looked * i;
+    ++sum;
+    for (const Phase& phase : system_.phases())
+      if (phase.due(number) && phase.repeat) sum += static_cast<double>(phase.repeat(number) - 1);
+  }
+  return sum / static_cast<double>(looked);
 }
 
 void Trainer::visit(StateVisitor& visitor) {

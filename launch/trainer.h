@@ -28,6 +28,9 @@ class Trainer {
   Stats& stats() { return stats_; }
   const Loader& loader() const { return loader_; }
   const Comm& comm() const { return comm_; }
+  int64_t state_bytes();          // of what `visit` shows: weights, buffers, moments, averages
+  int64_t gradient_bytes();       // of all players
+  double batches_a_step() const;  // that the table reads, averaged over the training
   // All that the next step depends on.
   void visit(StateVisitor& visitor);
 

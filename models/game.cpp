@@ -50,6 +50,7 @@ void describe(OptionTable& table, GameOptions& options, const std::vector<std::s
   table.add("latent", options.latent, "size of z ~ N(0, I)", {1, 65536});
   table.add("ema", options.average, "decay of the averaged generator that samples are drawn from",
             {0, 0.999999});
+  const OptionTable::Group group(table, "nets");
   describe(table, "g", options.g,
            d_norms.empty() ? d_norms : std::vector<std::string>{"none", "batch", "instance"});
   describe(table, "d", options.d, d_norms);

@@ -5,6 +5,8 @@
 namespace saddle {
 namespace {
 
+constexpr const char* kGroup = "optimizers";  // of options, in what --dry-run prints
+
 std::optional<torch::Tensor> maybe(const torch::Tensor& tensor) {
   return tensor.defined() ? std::optional(tensor) : std::nullopt;
 }
@@ -67,6 +69,7 @@ class RmsProp final : public Optimizer {
 }  // namespace
 
 void describe(OptionTable& table, const std::string& prefix, AdamOptions& options) {
+  const OptionTable::Group group(table, kGroup);
   table.add(prefix + ".lr", options.lr, "Adam's learning rate", {0, 1});
   table.add(prefix + ".beta1", options.beta1, "Adam's decay of the mean", {0, 0.9999});
   table.add(prefix + ".beta2", options.beta2, "Adam's decay of the square", {0, 0.999999});
@@ -74,6 +77,7 @@ void describe(OptionTable& table, const std::string& prefix, AdamOptions& option
 }
 
 void describe(OptionTable& table, const std::string& prefix, RmsPropOptions& options) {
+  const OptionTable::Group group(table, kGroup);
   table.add(prefix + ".lr", options.lr, "RMSProp's learning rate", {0, 1});
   table.add(prefix + ".alpha", options.alpha, "RMSProp's decay of the square", {0, 0.999999});
   table.add(prefix + ".eps", options.eps, "RMSProp's epsilon", {0, 1});

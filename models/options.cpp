@@ -25,10 +25,19 @@ std::string number_text(double value) {
   return text;
 }
 
+// Bounds beyond it keep numbers computable, and tell a reader nothing.
+constexpr double kEndless = 1e6;
+
+std::string bound_text(double bound) {
+  const bool whole = std::abs(bound) < 1e15 && bound == std::trunc(bound);
+  return whole ? fmt::format("{}", static_cast<int64_t>(bound)) : fmt::format("{:g}", bound);
+}
+
 std::string range_text(const Limits& limits) {
-  if (std::isinf(limits.low) && std::isinf(limits.high)) return "";
-  if (std::isinf(limits.high)) return fmt::format("at least {}", limits.low);
-  return fmt::format("{} to {}", limits.low, limits.high);
+  if (limits.high < kEndless)
+    return std::isinf(limits.low) ? "at most " + bound_text(limits.high)
+                                  : bound_text(limits.low) + " to " + bound_text(limits.high);
+  return std::isinf(limits.low) ? "" : "at least " + bound_text(limits.low);
 }
 
 int edit_distance(const std::string& a, const std::string& b) {
@@ -52,9 +61,10 @@ T parsed(const OptionTable::Option& option, const std::string& text, const std::
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   require(error == std::errc() && end == text.data() + text.size(), Exit::usage,
           "{}: '{}' expects {}, found '{}'", where, option.key, kind, text);
-  require(value >= option.limits.low && value <= option.limits.high, Exit::usage,
-          "{}: '{}' is {}{}{}, found {}", where, option.key, range_text(option.limits),
-          option.limits.unit.empty() ? "" : " ", option.limits.unit, text);
+  const Limits& limits = option.limits;
+  require(value >= limits.low && value <= limits.high, Exit::usage, "{}: '{}' is {}{}{}, found {}", where,
+          option.key, value > limits.high ? "at most " + bound_text(limits.high) : range_text(limits),
+          limits.unit.empty() ? "" : " ", limits.unit, text);
   return value;
 }
 
@@ -68,8 +78,19 @@ std::string chosen(const OptionTable::Option& option, const std::string& text, c
   const auto& choices = option.choices;
   require(choices.empty() || std::find(choices.begin(), choices.end(), text) != choices.end(), Exit::usage,
           "{}: '{}' is one of {}, found '{}'{}", where, option.key, fmt::join(choices, ", "), text,
-          choices.empty() ? "" : fmt::format(": did you mean '{}'?", nearest(text, choices)));
+          did_you_mean(text, choices));
   return text;
+}
+
+std::string help_line(const OptionTable::Option& option) {
+  const Limits& limits = option.limits;
+  std::string note = fmt::format("{}", fmt::join(option.choices, " | "));
+  if (limits.high < kEndless) note = range_text(limits);
+  if (!limits.unit.empty()) note = limits.unit + (note.empty() ? "" : ", ") + note;
+  const bool changed = text_of(option) != option.standard;
+  return fmt::format("{:<40} # {}{}{}\n", fmt::format("{} = {}", option.key, text_of(option)),
+                     changed ? fmt::format("* default {}: ", option.standard) : "", option.help,
+                     note.empty() ? "" : " (" + note + ")");
 }
 
 void flatten(const toml::table& table, const std::string& prefix,
@@ -110,6 +131,7 @@ void OptionTable::add(const std::string& key, std::string& value, const std::str
 void OptionTable::insert(Option option) {
   require(!has(option.key), Exit::bug, "the option '{}' is described twice", option.key);
   option.standard = text_of(option);
+  option.group = group_;
   options_.push_back(std::move(option));
 }
 
@@ -123,9 +145,8 @@ OptionTable::Option& OptionTable::find(const std::string& key, const std::string
     if (option.key == key) return option;
     keys.push_back(option.key);
   }
-  fail(Exit::usage,
-       "{}: unknown key '{}': did you mean '{}'? `saddle train RECIPE --dry-run` lists the keys of a system",
-       where, key, nearest(key, keys));
+  fail(Exit::usage, "{}: unknown key '{}'{}; `saddle train RECIPE --dry-run` lists the keys of a system",
+       where, key, did_you_mean(key, keys));
 }
 
 void OptionTable::set(const std::string& key, const std::string& text, const std::string& where) {
@@ -158,23 +179,33 @@ std::string OptionTable::toml() const {
 }
 
 std::string OptionTable::help() const {
+  std::vector<std::string> groups;
+  for (const Option& option : options_)
+    if (std::find(groups.begin(), groups.end(), option.group) == groups.end()) groups.push_back(option.group);
   std::string text;
-  for (const Option& option : options_) {
-    std::string note = option.choices.empty() ? range_text(option.limits)
-                                              : fmt::format("{}", fmt::join(option.choices, " | "));
-    if (!option.limits.unit.empty()) note = option.limits.unit + (note.empty() ? "" : ", ") + note;
-    text += fmt::format("{:<18} = {:<18} {}{}\n", option.key, text_of(option), option.help,
-                        note.empty() ? "" : " (" + note + ")");
+  for (const std::string& group : groups) {
+    if (!group.empty()) text += fmt::format("{}# {}\n", text.empty() ? "" : "\n", group);
+    for (const Option& option : options_)
+      if (option.group == group) text += help_line(option);
   }
   return text;
 }
 
 std::string nearest(const std::string& word, const std::vector<std::string>& known) {
+  const auto begins = [&](const std::string& other) { return word.size() > 2 && other.starts_with(word); };
+  if (const auto longer = std::find_if(known.begin(), known.end(), begins); longer != known.end())
+    return *longer;
   const auto best =
       std::min_element(known.begin(), known.end(), [&](const std::string& a, const std::string& b) {
         return edit_distance(word, a) < edit_distance(word, b);
       });
-  return best == known.end() ? "" : *best;
+  const int most = std::max(1, static_cast<int>(word.size() + 1) / 3);  // more letters make another word
+  return best == known.end() || edit_distance(word, *best) > most ? "" : *best;
+}
+
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& known) {
+  const std::string near = nearest(word, known);
+  return near.empty() ? "" : fmt::format("; did you mean '{}'?", near);
 }
 
 std::vector<std::pair<std::string, std::string>> parse_toml(const std::string& document,

@@ -14,7 +14,16 @@ std::vector<SystemEntry>& registry() {
 
 }  // namespace
 
+void require_distinct(const std::vector<SystemEntry>& entries) {
+  const auto same = std::adjacent_find(entries.begin(), entries.end(),
+                                       [](const auto& a, const auto& b) { return a.name == b.name; });
+  if (same == entries.end()) return;
+  fail(Exit::bug, "two systems are called '{}': in {} and in {}; give one of them another name", same->name,
+       same->file, (same + 1)->file);
+}
+
 const std::vector<SystemEntry>& systems() {
+  require_distinct(registry());
   return registry();
 }
 
@@ -31,8 +40,8 @@ const SystemEntry& system_entry(const std::string& name) {
     if (entry.name == name) return entry;
     names.push_back(entry.name);
   }
-  fail(Exit::usage, "unknown system '{}': did you mean '{}'? `saddle list systems` names them all", name,
-       nearest(name, names));
+  fail(Exit::usage, "unknown system '{}'{}; `saddle list systems` names them all", name,
+       did_you_mean(name, names));
 }
 
 torch::Tensor Net::operator()(const torch::Tensor& x, const torch::Tensor& y) const {

@@ -166,19 +166,23 @@ class System {
 struct SystemEntry {
   std::string name;
   std::string about;  // one line: what it is, and its paper
+  std::string file;   // its source
   // A fresh set of the system's options, described into `table`; the returned function builds the system from
   // them.
   std::function<std::function<System(const Schema&, Context)>(OptionTable& table)> open;
 };
 
-const std::vector<SystemEntry>& systems();                 // by name
+const std::vector<SystemEntry>& systems();  // by name; Exit::bug if two have one name
+// Exit::bug names the files of two entries of one name, which must lie side by side.
+void require_distinct(const std::vector<SystemEntry>& entries);
 const SystemEntry& system_entry(const std::string& name);  // Exit::usage names the nearest
 bool register_system(SystemEntry entry);
 
 template <class Options>
-bool register_system(const char* name, const char* about, void (*describe)(OptionTable&, Options&),
+bool register_system(const char* name, const char* about, const char* file,
+                     void (*describe)(OptionTable&, Options&),
                      System (*build)(const Options&, const Schema&, Context)) {
-  return register_system({name, about, [=](OptionTable& table) {
+  return register_system({name, about, file, [=](OptionTable& table) {
                             auto options = std::make_shared<Options>();
                             describe(table, *options);
                             return [=](const Schema& data, Context context) {
@@ -189,6 +193,6 @@ bool register_system(const char* name, const char* about, void (*describe)(Optio
 
 #define SADDLE_SYSTEM(name, about, describe, build)      \
   [[maybe_unused]] static const bool saddle_registered = \
-      ::saddle::register_system(name, about, describe, build)
+      ::saddle::register_system(name, about, __FILE__, describe, build)
 
 }  // namespace saddle

@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 // What is being packed into a folder without an index yet: the shards there belong to it.
-constexpr const char* kPlan = "packing.json";
+constexpr const char* kPlan = kPlanFile;
 
 // Damaged samples of one rank: the first few in words, all in number.
 struct Damage {

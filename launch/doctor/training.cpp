@@ -53,21 +53,6 @@ void forget_peak() {
   std::ofstream("/proc/self/clear_refs") << "5";
 }
 
-int64_t state_bytes(Trainer& trainer) {
-  int64_t bytes = 0;
-  for (const auto& [name, tensor] : collect([&](StateVisitor& v) { trainer.visit(v); }).tensors)
-    bytes += int64_t(tensor.nbytes());
-  return bytes;
-}
-
-int64_t gradient_bytes(Trainer& trainer) {
-  std::set<Player*> players;
-  for (const Phase& phase : trainer.system().phases()) players.insert(phase.player);
-  int64_t bytes = 0;
-  for (Player* player : players) bytes += int64_t(player->replica.gradients().nbytes());
-  return bytes;
-}
-
 // A system and its steps on `samples`; the rest of the state is as in training.
 struct Trial {
   int64_t built = 0, peak = 0;  // resident bytes: between steps, and at most during one
@@ -78,7 +63,7 @@ struct Trial {
 Trial try_steps(Run& run, const std::shared_ptr<Dataset>& data, int64_t samples, bool step) {
   run.options.batch = samples;
   Trainer trainer(run, World::alone(), data);
-  Trial trial{.footprint = {.state = state_bytes(trainer), .gradients = gradient_bytes(trainer)}};
+  Trial trial{.footprint = {.state = trainer.state_bytes(), .gradients = trainer.gradient_bytes()}};
   if (!step) return trial;
   trainer.step();  // the first one also loads and sets up what it uses
   trial.built = resident();

@@ -61,6 +61,39 @@ TEST(Options, ARefusalSaysWhatIsExpectedAndTheNearestKey) {
   EXPECT_THAT(refusal("loss", "hing"), HasSubstr("did you mean 'hinge'"));
 }
 
+TEST(Options, BoundsThatTellNothingAreNotShown) {
+  int64_t seed = 0;
+  OptionTable table;
+  table.add("seed", seed, "of all that is random", {0, 1e15});
+  EXPECT_EQ(table.help(), fmt::format("{:<40} # of all that is random\n", "seed = 0"));
+  try {
+    table.set("seed", "-1", "--set");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "--set: 'seed' is at least 0, found -1");
+  }
+}
+
+TEST(Options, AreShownByGroupWithTheirDefaultWhereTheyDiffer) {
+  Values v;
+  OptionTable table;
+  {
+    const OptionTable::Group group(table, "training");
+    table.add("batch", v.batch, "samples", {1, 4096, "samples"});
+  }
+  table.add("on", v.on, "a switch");
+  v.batch = 7;
+  EXPECT_THAT(table.help(), testing::MatchesRegex("# training\nbatch = 7 +# \\* default 64: samples "
+                                                  "\\(samples, 1 to 4096\\)\non = false +# a switch\n"));
+}
+
+TEST(Options, OnlyAWordThatIsNearIsMeant) {
+  const std::vector<std::string> known = {"batch", "steps", "seed"};
+  EXPECT_EQ(nearest("btach", known), "batch");
+  EXPECT_EQ(nearest("ste", known), "steps");
+  EXPECT_EQ(nearest("augment", known), "");
+}
+
 TEST(Options, WhatIsPrintedReadsBackAsTheSame) {
   Values v, again;
   OptionTable table = table_of(v), other = table_of(again);
