@@ -1,5 +1,4 @@
-#include "data/jpeg.h"
-
+// JPEG by libjpeg.
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -9,16 +8,34 @@
 // jpeglib.h first: it declares what jerror.h needs.
 #include <jerror.h>
 
+#include "data/codecs.h"
+#include "data/exif.h"
 #include "data/planes.h"
 #include "dist/error.h"
 
 namespace saddle {
 namespace {
 
+constexpr int kExif = JPEG_APP0 + 1;
 // Progressive files may name the same pixels again and again; encoders write ten scans.
 constexpr int kMostScans = 100;
 // Two bits are the least that Huffman codes a block of 8x8 with, one in progressive files.
 constexpr int64_t kPixelsPerByte = 8 * 64 * 2;
+
+// Where libjpeg wonders and goes on, it fills in what is missing with grey: for training data that is damage.
+// But for these, which leave the pixels alone: the revision of the wrapper, an Adobe marker of later days, a
+// profile, stuffing between segments, and a field that only progressive pictures use.
+bool is_harmless(int warning) {
+  return warning == JWRN_JFIF_MAJOR || warning == JWRN_ADOBE_XFORM || warning == JWRN_BOGUS_ICC ||
+         warning == JWRN_EXTRANEOUS_DATA || warning == JWRN_NOT_SEQUENTIAL;
+}
+
+// A whole file, but of a kind that libjpeg was not made for.
+bool is_unsupported(int error) {
+  return error == JERR_SOF_UNSUPPORTED || error == JERR_BAD_PRECISION || error == JERR_ARITH_NOTIMPL ||
+         error == JERR_CCIR601_NOTIMPL || error == JERR_FRACT_SAMPLE_NOTIMPL || error == JERR_NOTIMPL ||
+         error == JERR_NOT_COMPILED || error == JERR_CONVERSION_NOTIMPL;
+}
 
 // What libjpeg needs to live through a longjmp: everything with a destructor is here, nothing in `run`.
 struct Jpeg {
@@ -28,8 +45,7 @@ struct Jpeg {
     errors.error_exit = [](j_common_ptr info) { of(info).leave(); };
     errors.output_message = [](j_common_ptr) {};
     errors.emit_message = [](j_common_ptr info, int level) {
-      // libjpeg paints what is missing grey and warns; for training data that is damage.
-      if (level < 0 && info->err->msg_code != JWRN_EXTRANEOUS_DATA) of(info).leave();
+      if (level < 0 && !is_harmless(info->err->msg_code)) of(info).leave();
     };
     jpeg_create_decompress(&decoder);
     progress.progress_monitor = [](j_common_ptr info) {
@@ -43,11 +59,19 @@ struct Jpeg {
   static Jpeg& of(j_common_ptr info) { return *static_cast<Jpeg*>(info->client_data); }
 
   [[noreturn]] void leave(const char* reason = nullptr) {
+    unsupported = !reason && is_unsupported(errors.msg_code);
     if (reason)
       std::strncpy(message, reason, sizeof message - 1);
     else
       errors.format_message(reinterpret_cast<j_common_ptr>(&decoder), message);
     std::longjmp(on_error, 1);
+  }
+
+  std::string_view reason() const {
+    constexpr std::string_view kSaidAlready = "Corrupt JPEG data: ";
+    std::string_view out = message;
+    if (out.starts_with(kSaidAlready)) out.remove_prefix(kSaidAlready.size());
+    return out;
   }
 
   // Runs one step of decoding; false if it ended in an error.
@@ -58,7 +82,10 @@ struct Jpeg {
   }
 
   void run(void (*step)(Jpeg&)) {
-    require(survives(step), Exit::data, "{}: damaged JPEG: {}", name, message);
+    if (survives(step)) return;
+    require(!unsupported, Exit::data, "{}: a JPEG of a kind that is not read: {}; save it as an ordinary one",
+            name, reason());
+    fail(Exit::data, "{}: damaged JPEG: {}", name, reason());
   }
 
   jpeg_decompress_struct decoder{};
@@ -66,6 +93,7 @@ struct Jpeg {
   jpeg_progress_mgr progress{};
   std::jmp_buf on_error{};
   char message[JMSG_LENGTH_MAX] = "";
+  bool unsupported = false;
   const std::string& name;
   std::string_view bytes;
   std::vector<uint8_t> pixels;  // [H, W, components]
@@ -73,7 +101,17 @@ struct Jpeg {
 
 void read_header(Jpeg& jpeg) {
   jpeg_mem_src(&jpeg.decoder, reinterpret_cast<const unsigned char*>(jpeg.bytes.data()), jpeg.bytes.size());
+  jpeg_save_markers(&jpeg.decoder, kExif, 0xffff);
   jpeg_read_header(&jpeg.decoder, TRUE);
+}
+
+// XMP uses the same marker.
+int orientation_of(const Jpeg& jpeg) {
+  for (const jpeg_marker_struct* each = jpeg.decoder.marker_list; each; each = each->next) {
+    const std::string_view data(reinterpret_cast<const char*>(each->data), each->data_length);
+    if (data.starts_with("Exif")) return exif_orientation(data);
+  }
+  return 1;
 }
 
 void start(Jpeg& jpeg) {
@@ -104,18 +142,19 @@ void cmyk_to_rgb(std::vector<uint8_t>& pixels, bool inverted) {
 
 }  // namespace
 
-torch::Tensor decode_jpeg(const std::string& name, std::string_view bytes) {
+Decoded decode_jpeg(const std::string& name, std::string_view bytes, Palette) {
   Jpeg jpeg(name, bytes);
   jpeg.run(read_header);
   require_plausible(name, jpeg.decoder.image_height, jpeg.decoder.image_width, int64_t(bytes.size()),
                     kPixelsPerByte);
+  const int orientation = orientation_of(jpeg);  // before libjpeg forgets it at the end
   jpeg.run(start);
   const int64_t height = jpeg.decoder.output_height, width = jpeg.decoder.output_width;
   int64_t channels = jpeg.decoder.output_components;
   jpeg.pixels.resize(size_t(height * width * channels));
   jpeg.run(read_rows);
   if (channels == 4) cmyk_to_rgb(jpeg.pixels, jpeg.decoder.saw_Adobe_marker), channels = 3;
-  return to_planes(jpeg.pixels.data(), channels, height, width);
+  return {.pixels = to_planes(jpeg.pixels.data(), channels, height, width), .orientation = orientation};
 }
 
 PictureInfo jpeg_info(const std::string& name, std::string_view bytes) {
@@ -123,7 +162,8 @@ PictureInfo jpeg_info(const std::string& name, std::string_view bytes) {
   jpeg.run(read_header);
   return {.channels = jpeg.decoder.num_components == 1 ? 1 : 3,
           .height = jpeg.decoder.image_height,
-          .width = jpeg.decoder.image_width};
+          .width = jpeg.decoder.image_width,
+          .orientation = orientation_of(jpeg)};
 }
 
 }  // namespace saddle

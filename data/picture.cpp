@@ -1,24 +1,78 @@
 #include "data/picture.h"
 
-#include "data/jpeg.h"
+#include <algorithm>
+
+#include "data/codecs.h"
+#include "data/exif.h"
 #include "data/pack/resize.h"
-#include "data/png.h"
 #include "dist/error.h"
 #include "dist/file.h"
 
 namespace saddle {
 namespace {
 
-bool is_png(std::string_view bytes) {
-  return bytes.starts_with("\x89PNG\r\n\x1a\n");
+using namespace std::string_view_literals;
+
+struct Format {
+  bool (*begins)(std::string_view bytes);
+  PictureInfo (*info)(const std::string& name, std::string_view bytes);
+  Decoded (*decode)(const std::string& name, std::string_view bytes, Palette palette);
+  bool by_head = true;  // what its header says stands at the beginning
+};
+
+bool is_webp(std::string_view bytes) {
+  return bytes.starts_with("RIFF") && bytes.substr(0, 12).ends_with("WEBP");
 }
-bool is_jpeg(std::string_view bytes) {
-  return bytes.starts_with("\xff\xd8\xff");
+bool is_tiff(std::string_view bytes) {
+  return bytes.starts_with("II*\0"sv) || bytes.starts_with("MM\0*"sv) || bytes.starts_with("II+\0"sv) ||
+         bytes.starts_with("MM\0+"sv);
 }
 
-[[noreturn]] void fail_kind(const std::string& name, std::string_view bytes) {
-  fail(Exit::data, "{}: expected a PNG or JPEG, found {}", name,
-       bytes.empty() ? "an empty file" : "a file that begins like neither");
+constexpr Format kFormats[] = {
+    {[](std::string_view bytes) { return bytes.starts_with("\x89PNG\r\n\x1a\n"); }, png_info, decode_png},
+    {[](std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); }, jpeg_info, decode_jpeg},
+    {is_webp, webp_info, decode_webp},
+    {is_tiff, tiff_info, decode_tiff, false},
+    {[](std::string_view bytes) { return bytes.starts_with("BM"); }, bmp_info, decode_bmp}};
+
+// What people's folders hold under the names of pictures.
+std::string_view describe(std::string_view bytes) {
+  const std::string_view brand = bytes.substr(0, 12).substr(std::min<size_t>(bytes.size(), 4));
+  if (bytes.empty()) return "an empty file";
+  if (bytes.starts_with("GIF8")) return "a GIF";
+  if (brand == "ftypavif" || brand == "ftypavis") return "an AVIF";
+  if (brand.starts_with("ftyp")) return "a HEIC or a film";
+  if (bytes.starts_with("\xff\x0a") || brand.starts_with("JXL ")) return "a JPEG XL";
+  if (brand.starts_with("jP  ")) return "a JPEG 2000";
+  if (bytes.starts_with("%PDF")) return "a PDF";
+  if (bytes.starts_with("version https://git-lfs"))
+    return "a pointer of Git LFS: fetch the file with git lfs pull";
+  if (bytes.starts_with("<") || bytes.starts_with("\n<")) return "a page of HTML or XML";
+  if (bytes.find_first_not_of('\0') == std::string_view::npos) return "zeros only";
+  return "a file that begins like none of them";
+}
+
+const Format& format_of(const std::string& name, std::string_view bytes) {
+  for (const Format& format : kFormats)
+    if (format.begins(bytes)) return format;
+  fail(Exit::data, "{}: expected a PNG, JPEG, WebP, TIFF or BMP, found {}", name, describe(bytes));
+}
+
+torch::Tensor decode(const std::string& name, std::string_view bytes, Palette palette, Exif exif) {
+  const Decoded found = format_of(name, bytes).decode(name, bytes, palette);
+  return exif == Exif::keep ? found.pixels : upright(found.pixels, found.orientation);
+}
+
+// 16 bits to 8 without a loss: numbers of classes, or grey that 8 bits have made.
+torch::Tensor narrow_labels(const std::string& name, const torch::Tensor& mask) {
+  const torch::Tensor values = mask.to(torch::kInt);
+  if (values.max().item<int>() < 256) return values.to(torch::kByte);
+  constexpr int kStep = 65535 / 255;
+  require((values.remainder(kStep) == 0).all().item<bool>(), Exit::data,
+          "{}: a mask of 16 bits with values up to {}, expected below 256: number its classes so, or save it "
+          "with 8 bits",
+          name, values.max().item<int>());
+  return values.floor_divide(kStep).to(torch::kByte);
 }
 
 torch::Tensor recolour(const torch::Tensor& picture, int64_t channels) {
@@ -31,20 +85,25 @@ std::string read_bytes(const std::string& path) try { return read_file(path); } 
 
 }  // namespace
 
-PictureInfo picture_info(const std::string& name, std::string_view bytes) {
-  if (is_png(bytes)) return png_info(name, bytes);
-  if (is_jpeg(bytes)) return jpeg_info(name, bytes);
-  fail_kind(name, bytes);
+PictureInfo picture_info(const std::string& name, std::string_view bytes, Exif exif) {
+  PictureInfo out = format_of(name, bytes).info(name, bytes);
+  if (exif == Exif::upright && out.orientation >= 5) std::swap(out.height, out.width);
+  return out;
 }
 
-torch::Tensor decode_picture(const std::string& name, std::string_view bytes) {
-  if (is_png(bytes)) return decode_png(name, bytes, Palette::colours);
-  if (is_jpeg(bytes)) return decode_jpeg(name, bytes);
-  fail_kind(name, bytes);
+bool head_suffices(std::string_view head) {
+  return std::any_of(std::begin(kFormats), std::end(kFormats),
+                     [&](const Format& format) { return format.by_head && format.begins(head); });
 }
 
-torch::Tensor decode_mask(const std::string& name, std::string_view bytes) {
-  return recolour(is_png(bytes) ? decode_png(name, bytes, Palette::indices) : decode_picture(name, bytes), 1);
+torch::Tensor decode_picture(const std::string& name, std::string_view bytes, Exif exif) {
+  return decode(name, bytes, Palette::colours, exif);
+}
+
+torch::Tensor decode_mask(const std::string& name, std::string_view bytes, Exif exif) {
+  const torch::Tensor mask = decode(name, bytes, Palette::indices, exif);
+  const bool wide = mask.scalar_type() == torch::kUInt16 && mask.size(0) == 1;
+  return wide ? narrow_labels(name, mask) : recolour(mask, 1);
 }
 
 torch::Tensor read_picture(const std::string& path, int64_t channels) {

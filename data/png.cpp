@@ -1,6 +1,6 @@
-#include "data/png.h"
-
+// PNG by libpng.
 #include <png.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <bit>
@@ -8,6 +8,8 @@
 #include <cstring>
 #include <vector>
 
+#include "data/codecs.h"
+#include "data/exif.h"
 #include "data/planes.h"
 #include "dist/error.h"
 
@@ -34,7 +36,11 @@ struct Png {
     return true;
   }
 
-  static void ignore(png_structp, png_const_charp) {}
+  // Remarks are about what is beside the pixels, but for one: without its checksum libpng leaves opacities
+  // out.
+  static void on_remark(png_structp png, png_const_charp message) {
+    if (std::strcmp(message, "tRNS: CRC error") == 0) on_failure(png, message);
+  }
 
   png_structp png = nullptr;
   png_infop info = nullptr;
@@ -47,7 +53,7 @@ struct Png {
 struct Reader : Png {
   Reader(const std::string& name, std::string_view bytes, Palette palette)
       : name(name), bytes(bytes), palette(palette) {
-    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, static_cast<Png*>(this), on_failure, ignore);
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, static_cast<Png*>(this), on_failure, on_remark);
     info = png ? png_create_info_struct(png) : nullptr;
     require(info != nullptr, Exit::bug, "libpng does not start");
     png_set_read_fn(png, this, [](png_structp png, png_bytep to, size_t count) {
@@ -58,6 +64,7 @@ struct Reader : Png {
     });
     // Texts, profiles and the like concern nobody here: they cannot do harm, nor be found damaged.
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+    png_set_benign_errors(png, 1);
   }
   ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
   Reader(const Reader&) = delete;
@@ -105,7 +112,7 @@ void make_rows(Png& png, size_t stride, size_t height) {
 
 struct Writer : Png {
   Writer() {
-    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, static_cast<Png*>(this), on_failure, ignore);
+    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, static_cast<Png*>(this), on_failure, on_remark);
     info = png ? png_create_info_struct(png) : nullptr;
     require(info != nullptr, Exit::bug, "libpng does not start");
     const auto write = [](png_structp png, png_bytep from, size_t count) {
@@ -141,6 +148,26 @@ void take_pixels(Writer& writer, const torch::Tensor& picture) {
               reinterpret_cast<T*>(writer.pixels.data()));
 }
 
+uint32_t number_at(std::string_view bytes, size_t at) {
+  return png_get_uint_32(reinterpret_cast<png_const_bytep>(bytes.data() + at));
+}
+
+// Of the chunk eXIf, which may also follow the pixels; one with a wrong checksum says nothing.
+int orientation_of(std::string_view png) {
+  constexpr size_t kFrame = 12;  // length, name; checksum
+  png.remove_prefix(8);
+  while (png.size() >= kFrame) {
+    const size_t length = number_at(png, 0);
+    if (length > png.size() - kFrame) break;
+    const std::string_view chunk = png.substr(4, 4 + length);
+    if (chunk.starts_with("eXIf") &&
+        crc32_z(0, reinterpret_cast<const Bytef*>(chunk.data()), chunk.size()) == number_at(png, 8 + length))
+      return exif_orientation(chunk.substr(4));
+    png.remove_prefix(kFrame + length);
+  }
+  return 1;
+}
+
 }  // namespace
 
 PictureInfo png_info(const std::string& name, std::string_view bytes) {
@@ -150,10 +177,11 @@ PictureInfo png_info(const std::string& name, std::string_view bytes) {
   return {.channels = (is_indexed(reader) ? 3 : png_get_channels(reader.png, reader.info)) + transparent,
           .height = png_get_image_height(reader.png, reader.info),
           .width = png_get_image_width(reader.png, reader.info),
-          .bits = png_get_bit_depth(reader.png, reader.info) == 16 ? 16 : 8};
+          .bits = png_get_bit_depth(reader.png, reader.info) == 16 ? 16 : 8,
+          .orientation = orientation_of(bytes)};
 }
 
-torch::Tensor decode_png(const std::string& name, std::string_view bytes, Palette palette) {
+Decoded decode_png(const std::string& name, std::string_view bytes, Palette palette) {
   Reader reader(name, bytes, palette);
   reader.run(read_head);
   const int64_t height = png_get_image_height(reader.png, reader.info),
@@ -163,9 +191,11 @@ torch::Tensor decode_png(const std::string& name, std::string_view bytes, Palett
   make_rows(reader, png_get_rowbytes(reader.png, reader.info), size_t(height));
   reader.run(read_rows);
   const int64_t channels = png_get_channels(reader.png, reader.info);
-  if (png_get_bit_depth(reader.png, reader.info) == 16)
-    return to_planes(reinterpret_cast<const uint16_t*>(reader.pixels.data()), channels, height, width);
-  return to_planes(reader.pixels.data(), channels, height, width);
+  const bool wide = png_get_bit_depth(reader.png, reader.info) == 16;
+  const uint8_t* pixels = reader.pixels.data();
+  return {.pixels = wide ? to_planes(reinterpret_cast<const uint16_t*>(pixels), channels, height, width)
+                         : to_planes(pixels, channels, height, width),
+          .orientation = orientation_of(bytes)};
 }
 
 std::string encode_png(const torch::Tensor& picture, int level) {

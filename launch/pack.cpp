@@ -76,6 +76,10 @@ void add_picture_flags(Flags flags, PackRequest& r, std::string& size) {
       ->check(CLI::IsMember({"box", "bilinear", "bicubic", "lanczos"}));
   flags.add("crop", r.crop, "To the wanted aspect: center; none stretches; pad keeps all (default: center)")
       ->check(CLI::IsMember({"center", "none", "pad"}));
+  flags
+      .add("exif", r.exif,
+           "Of turned photographs: upright turns them as EXIF says, keep does not (default: upright)")
+      ->check(CLI::IsMember({"upright", "keep"}));
   flags.add("background", r.background,
             "RRGGBB behind transparent pixels and around padded ones (default: black)");
   flags.add("pair", r.pair, "A second folder, ZIP, font or volume, matched by name: fields a and b");

@@ -57,7 +57,7 @@ Derivation derivation(const std::string& how, const Fit& a) {
 
 Source open_derived(const PackRequest& request) {
   const FileSet files = open_pictures(request.source);
-  const Fit fit = common_fit(*files, request);
+  const CommonFit fit = common_fit(*files, request);
   const Derivation derived = derivation(request.derive, fit);
   PicturePart part = picture_part("a", files, fit);
   part.fields.push_back(derived.field);
@@ -73,10 +73,12 @@ Source open_derived(const PackRequest& request) {
 Source open_pair(const PackRequest& request) {
   const FileSet a = open_pictures(request.source), b = open_pictures(request.pair);
   const auto order = partners(*a, *b, /*both=*/true);
-  const Fit fit_a = common_fit(*a, request), fit_b = common_fit(*b, request);
+  CommonFit fit_a = common_fit(*a, request);
+  const CommonFit fit_b = common_fit(*b, request);
+  fit_a.turned += fit_b.turned, fit_a.seen += fit_b.seen;
   PicturePart second = picture_part("b", b, fit_b, order);
   second.add = [=, picture = second.add](int64_t i, Batch& out) {
-    require_same_aspect(*a, size_t(i), *b, order[size_t(i)]);
+    require_same_aspect(*a, size_t(i), *b, order[size_t(i)], fit_b.exif);
     picture(i, out);
   };
   second.provenance = {{"pair", b->identity()}};
@@ -98,7 +100,7 @@ Source open(const PackRequest& request) {
 const Importer kPairs{
     .name = "pairs",
     .takes = "with --pair or --derive: pictures as below, each with another as fields a and b",
-    .flags = "size channels bits filter crop background pair derive",
+    .flags = "size channels bits filter crop background exif pair derive",
     .accepts = [](const PackRequest& request) -> Why {
       if ((request.pair.empty() && request.derive.empty()) || !holds_pictures(request.source)) return {};
       return request.pair.empty() ? "--derive was given" : "--pair was given";

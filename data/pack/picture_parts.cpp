@@ -13,20 +13,29 @@ namespace {
 
 // Of all the headers that can be read; damaged ones are left to the samples, which count them.
 struct Scan {
-  size_t first = 0, read = 0, deep = 0;
+  size_t first = 0, read = 0, deep = 0, turned = 0;
   PictureInfo reference;
   bool colour = false;
+  std::string damage;  // of the first that cannot
 };
 
+// Where it may be why two shapes differ.
+const char* hint_of_turning(const PictureInfo& a, const PictureInfo& b, Exif exif) {
+  const bool one = exif == Exif::upright && (a.orientation >= 5) != (b.orientation >= 5);
+  return one ? ", one of which EXIF turns (--exif keep leaves it)" : "";
+}
+
 void scan_one(const Files& files, size_t i, const PackRequest& request, Scan& all) {
-  const PictureInfo found = info_of(files, i);
+  const Exif exif = exif_of(request);
+  const PictureInfo found = info_of(files, i, exif);
   if (all.read++ == 0) all.first = i, all.reference = found;
   all.colour |= found.channels >= 3;
   all.deep += found.bits == 16;
+  all.turned += exif == Exif::upright && found.orientation != 1;
   require(request.size || (found.height == all.reference.height && found.width == all.reference.width),
-          Exit::usage, "pictures differ in size: {} is {}x{}, {} is {}x{}; pass --size HEIGHTxWIDTH",
+          Exit::usage, "pictures differ in size: {} is {}x{}, {} is {}x{}{}; pass --size HEIGHTxWIDTH",
           files.path(all.first), all.reference.height, all.reference.width, files.path(i), found.height,
-          found.width);
+          found.width, hint_of_turning(all.reference, found, exif));
 }
 
 Scan scan(const Files& files, const PackRequest& request) {
@@ -35,25 +44,35 @@ Scan scan(const Files& files, const PackRequest& request) {
       scan_one(files, i, request, all);
     } catch (const Error& error) {
       if (error.kind != Exit::data) throw;
+      if (all.damage.empty()) all.damage = error.what();
     }
-  require(all.read > 0, Exit::data, "{}: none of {} pictures can be read", request.source, files.count());
+  require(all.read > 0, Exit::data, "{}: none of {} pictures can be read, the first: {}", request.source,
+          files.count(), all.damage);
   return all;
 }
 
-Fit asked_for(const PackRequest& request) {
+CommonFit asked_for(const PackRequest& request) {
   require(request.crop == "center" || request.crop == "none" || request.crop == "pad", Exit::usage,
           "--crop: expected center, none or pad, found {}", request.crop);
-  Fit fit{.channels = request.channels,
-          .size = request.size.value_or(ImageSize{}),
-          .bits = request.bits,
-          .filter = request.filter,
-          .crop = request.crop,
-          .background = parse_colour(request.background)};
+  const CommonFit fit{{.channels = request.channels,
+                       .size = request.size.value_or(ImageSize{}),
+                       .bits = request.bits,
+                       .filter = request.filter,
+                       .crop = request.crop,
+                       .background = parse_colour(request.background)},
+                      exif_of(request)};
   constexpr int64_t kMost = int64_t{1} << 16;
   require(fit.size.height <= kMost && fit.size.width <= kMost, Exit::usage,
           "--size: expected at most {0}x{0}, found {1}x{2}", kMost, fit.size.height, fit.size.width);
   resize(torch::zeros({1, 1, 1}), {.height = 1, .width = 2}, fit.filter);  // refuses unknown ones
   return fit;
+}
+
+// Of a picture that is otherwise than its header said, as where EXIF follows the pixels.
+void require_own_size(const std::string& path, const torch::Tensor& picture, const CommonFit& fit) {
+  require(!fit.own_size || (picture.size(1) == fit.size.height && picture.size(2) == fit.size.width),
+          Exit::data, "{}: has {}x{} pixels, the others {}x{}; pass --size HEIGHTxWIDTH", path,
+          picture.size(1), picture.size(2), fit.size.height, fit.size.width);
 }
 
 [[noreturn]] void fail_alone(const Files& files, const std::vector<size_t>& alone, const Files& others) {
@@ -75,16 +94,17 @@ std::unordered_map<std::string, size_t> by_stem(const Files& files) {
   return out;
 }
 
-PicturePart mask_part(FileSet files, const std::string& path, const Fit& fit) {
+PicturePart mask_part(FileSet files, const std::string& path, const CommonFit& fit) {
   const FileSet masks = open_pictures(path);
   const Fit how{.channels = 1, .size = fit.size, .filter = "nearest", .crop = fit.crop};
   const auto order = partners(*files, *masks, /*both=*/false);
   return {.fields = {image_field("mask", 1, fit.size)},
           .add =
-              [=](int64_t i, Batch& out) {
+              [=, exif = fit.exif](int64_t i, Batch& out) {
                 const size_t k = order[size_t(i)];
-                require_same_aspect(*files, size_t(i), *masks, k);
-                out.set("mask", saddle::fit(decode_mask(masks->path(k), masks->read(k)), how).unsqueeze(0));
+                require_same_aspect(*files, size_t(i), *masks, k, exif);
+                const torch::Tensor mask = decode_mask(masks->path(k), masks->read(k), exif);
+                out.set("mask", saddle::fit(mask, how).unsqueeze(0));
               },
           .provenance = {{"mask", masks->identity()}}};
 }
@@ -94,7 +114,9 @@ PicturePart mask_part(FileSet files, const std::string& path, const Fit& fit) {
 bool is_picture(const std::string& name) {
   std::string tail = name.substr(stem_of(name).size());
   std::transform(tail.begin(), tail.end(), tail.begin(), [](unsigned char c) { return std::tolower(c); });
-  return tail == ".png" || tail == ".jpg" || tail == ".jpeg";
+  constexpr const char* kTails[] = {".png",  ".jpg", ".jpeg", ".jpe", ".jfif",
+                                    ".webp", ".tif", ".tiff", ".bmp", ".dib"};
+  return std::find(std::begin(kTails), std::end(kTails), tail) != std::end(kTails);
 }
 
 bool holds_pictures(const std::string& path) {
@@ -104,23 +126,30 @@ bool holds_pictures(const std::string& path) {
 
 FileSet open_pictures(const std::string& path) {
   FileSet files = open_files(path, is_picture);
-  require(files->count() > 0, Exit::data, "{}: expected PNG or JPEG files, found none", path);
+  require(files->count() > 0, Exit::data, "{}: expected PNG, JPEG, WebP, TIFF or BMP files, found none",
+          path);
   return files;
 }
 
-PictureInfo info_of(const Files& files, size_t i) {
+Exif exif_of(const PackRequest& request) {
+  require(request.exif == "upright" || request.exif == "keep", Exit::usage,
+          "--exif: expected upright or keep, found {}", request.exif);
+  return request.exif == "keep" ? Exif::keep : Exif::upright;
+}
+
+PictureInfo info_of(const Files& files, size_t i, Exif exif) {
   constexpr int64_t kHead = 1 << 14;
   if (files.bytes(i) > kHead) try {
-      return picture_info(files.path(i), files.read(i, kHead));
+      const std::string head = files.read(i, kHead);
+      if (head_suffices(head)) return picture_info(files.path(i), head, exif);
     } catch (const Error& error) {
       if (error.kind != Exit::data) throw;  // the header may be longer, for it may hold a thumbnail
     }
-  return picture_info(files.path(i), files.read(i));
+  return picture_info(files.path(i), files.read(i), exif);
 }
 
-Fit common_fit(const Files& files, const PackRequest& request) {
-  Fit fit = asked_for(request);
-  if (request.size && fit.channels && fit.bits) return fit;
+CommonFit common_fit(const Files& files, const PackRequest& request) {
+  CommonFit fit = asked_for(request);
   const Scan seen = scan(files, request);
   if (!request.size) fit.size = {.height = seen.reference.height, .width = seen.reference.width};
   if (!fit.channels) fit.channels = seen.colour ? 3 : 1;
@@ -128,15 +157,18 @@ Fit common_fit(const Files& files, const PackRequest& request) {
     log::warn("{} of {} pictures have 16 bits: all are packed with 8, or with --bits 16 all with 16",
               seen.deep, seen.read);
   if (!fit.bits) fit.bits = seen.deep == seen.read ? 16 : 8;
+  fit.turned = int64_t(seen.turned), fit.seen = int64_t(seen.read), fit.own_size = !request.size;
   return fit;
 }
 
-void require_same_aspect(const Files& files, size_t i, const Files& others, size_t k) {
-  const PictureInfo a = info_of(files, i), b = info_of(others, k);
+void require_same_aspect(const Files& files, size_t i, const Files& others, size_t k, Exif exif) {
+  // Whole, for EXIF may follow the pixels.
+  const PictureInfo a = picture_info(files.path(i), files.read(i), exif),
+                    b = picture_info(others.path(k), others.read(k), exif);
   const int64_t difference = std::abs(a.height * b.width - b.height * a.width);
   const int64_t pixel = std::max({a.height, a.width, b.height, b.width});  // what rounding may have done
-  require(difference <= pixel, Exit::data, "{}: {}x{} pixels are of another shape than the {}x{} of {}",
-          others.path(k), b.height, b.width, a.height, a.width, files.path(i));
+  require(difference <= pixel, Exit::data, "{}: {}x{} pixels are of another shape than the {}x{} of {}{}",
+          others.path(k), b.height, b.width, a.height, a.width, files.path(i), hint_of_turning(a, b, exif));
 }
 
 std::vector<size_t> partners(const Files& files, const Files& others, bool both) {
@@ -158,10 +190,13 @@ std::vector<size_t> partners(const Files& files, const Files& others, bool both)
   return out;
 }
 
-PicturePart picture_part(const std::string& name, FileSet files, const Fit& fit, std::vector<size_t> order) {
+PicturePart picture_part(const std::string& name, FileSet files, const CommonFit& fit,
+                         std::vector<size_t> order) {
   return {.fields = {image_field(name, fit.channels, fit.size, fit.bits)}, .add = [=](int64_t i, Batch& out) {
             const size_t k = order.empty() ? size_t(i) : order[size_t(i)];
-            out.set(name, saddle::fit(decode_picture(files->path(k), files->read(k)), fit).unsqueeze(0));
+            const torch::Tensor picture = decode_picture(files->path(k), files->read(k), fit.exif);
+            require_own_size(files->path(k), picture, fit);
+            out.set(name, saddle::fit(picture, fit).unsqueeze(0));
           }};
 }
 
@@ -175,7 +210,7 @@ PicturePart label_part(const Field& field, std::vector<int32_t> labels) {
   return part;
 }
 
-std::vector<PicturePart> companions(FileSet files, const PackRequest& request, const Fit& fit) {
+std::vector<PicturePart> companions(FileSet files, const PackRequest& request, const CommonFit& fit) {
   std::vector<PicturePart> out;
   if (!request.mask.empty()) out.push_back(mask_part(files, request.mask, fit));
   for (const char* flag : {"separator", "decimal"})
@@ -186,10 +221,17 @@ std::vector<PicturePart> companions(FileSet files, const PackRequest& request, c
   return out;
 }
 
-Source assemble(const Files& files, const Fit& fit, const std::vector<PicturePart>& parts) {
+Source assemble(const Files& files, const CommonFit& fit, const std::vector<PicturePart>& parts) {
   Source source{
       .count = int64_t(files.count()), .provenance = files.identity(), .left_out = files.left_out()};
-  source.provenance["fit"] = {{"filter", fit.filter}, {"crop", fit.crop}, {"background", fit.background}};
+  source.provenance["fit"] = {{"filter", fit.filter},
+                              {"crop", fit.crop},
+                              {"background", fit.background},
+                              {"exif", fit.exif == Exif::keep ? "keep" : "upright"}};
+  if (fit.turned > 0)
+    source.notes.push_back(
+        fmt::format("{} of {} pictures are turned upright, as their EXIF says; --exif keep leaves them",
+                    fit.turned, fit.seen));
   std::set<std::string> names;
   for (const PicturePart& part : parts) {
     for (const Field& field : part.fields) {

@@ -27,26 +27,35 @@ bool holds_pictures(const std::string& path);  // a folder, or an archive with a
 // The pictures below `path`; Exit::data if there are none.
 FileSet open_pictures(const std::string& path);
 
+// How every picture becomes a sample.
+struct CommonFit : Fit {
+  Exif exif = Exif::upright;
+  int64_t turned = 0, seen = 0;  // so many are, of those that can be read
+  bool own_size = false;         // no other was asked for: every picture must have it
+};
+
 // What brings all pictures to one size, depth and number of channels: what is asked for, else what they have:
-// their common size (Exit::usage if they differ), colour if one has it, 16 bits if all have.
-Fit common_fit(const Files& files, const PackRequest& request);
-// Height, width and so on of one picture, of whose file only the head is read.
-PictureInfo info_of(const Files& files, size_t i);
+// their common size (Exit::usage if they differ), colour if one has it, 16 bits if all have. Exit::data with
+// the first reason if none can be read.
+CommonFit common_fit(const Files& files, const PackRequest& request);
+Exif exif_of(const PackRequest& request);  // Exit::usage
+// Height, width and so on of one picture, of whose file only the head is read if that suffices.
+PictureInfo info_of(const Files& files, size_t i, Exif exif);
 // Exit::data unless one picture has the shape of another, whatever its size: else crops would differ.
-void require_same_aspect(const Files& files, size_t i, const Files& others, size_t k);
+void require_same_aspect(const Files& files, size_t i, const Files& others, size_t k, Exif exif);
 // For every file of `files` the one of `others` with the same name but for its ending. Exit::data lists those
 // that have none, or with `both` that are nobody's.
 std::vector<size_t> partners(const Files& files, const Files& others, bool both);
 
 // Sample i is file i, or file order[i].
-PicturePart picture_part(const std::string& name, FileSet files, const Fit& fit,
+PicturePart picture_part(const std::string& name, FileSet files, const CommonFit& fit,
                          std::vector<size_t> order = {});
 PicturePart label_part(const Field& field, std::vector<int32_t> labels);
 // The mask, attributes and so on that the request names.
-std::vector<PicturePart> companions(FileSet files, const PackRequest& request, const Fit& fit);
+std::vector<PicturePart> companions(FileSet files, const PackRequest& request, const CommonFit& fit);
 std::vector<PicturePart> attribute_parts(const Files& files, const PackRequest& request);  // attributes.cpp
 
 // Exit::data if two parts add fields of one name.
-Source assemble(const Files& files, const Fit& fit, const std::vector<PicturePart>& parts);
+Source assemble(const Files& files, const CommonFit& fit, const std::vector<PicturePart>& parts);
 
 }  // namespace saddle

@@ -1,4 +1,4 @@
-// A folder or ZIP archive of PNG and JPEG files. Sub-folders, if there are any, are the classes.
+// A folder or ZIP archive of pictures. Sub-folders, if there are any, are the classes.
 #include <algorithm>
 #include <map>
 #include <unordered_map>
@@ -57,7 +57,7 @@ Why accepts(const PackRequest& request) {
 Source open(const PackRequest& request) {
   const FileSet files = open_pictures(request.source);
   const auto classes = classes_of(*files, request);
-  const Fit fit = common_fit(*files, request);
+  const CommonFit fit = common_fit(*files, request);
   std::vector<PicturePart> parts{picture_part("image", files, fit)};
   if (!classes.empty()) parts.push_back(class_part(*files, classes, request));
   for (PicturePart& part : companions(files, request, fit)) parts.push_back(std::move(part));
@@ -68,8 +68,8 @@ Source open(const PackRequest& request) {
 
 const Importer kPictures{
     .name = "pictures",
-    .takes = "a folder or ZIP archive of PNG and JPEG files; sub-folders are classes",
-    .flags = "size channels bits filter crop background mask attributes classes separator decimal",
+    .takes = "a folder or ZIP archive of PNG, JPEG, WebP, TIFF and BMP files; sub-folders are classes",
+    .flags = "size channels bits filter crop background exif mask attributes classes separator decimal",
     .accepts = accepts,
     .open = open};
 

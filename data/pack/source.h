@@ -33,6 +33,7 @@ struct PackRequest {
   int64_t bits = 0;                 // 8 or 16; 0: the source's
   std::string filter = "bilinear";  // box, bilinear, bicubic, lanczos: antialiased, as Pillow computes them
   std::string crop = "center";      // center; none (stretch); pad (with `background`)
+  std::string exif = "upright";     // upright: pictures are turned as their EXIF says; keep: they are not
   std::string background = "000000";  // RRGGBB behind transparent pixels and around padded ones
 
   // What is made of them.

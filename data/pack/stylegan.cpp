@@ -120,7 +120,7 @@ Source open(const PackRequest& request) {
   const FileSet files = open_pictures(request.source), tables = open_table(request.source);
   require(tables->count() > 0, Exit::data, "{}: expected a dataset.json in it, found none", request.source);
   const json table = read_table(*tables);
-  const Fit fit = common_fit(*files, request);
+  const CommonFit fit = common_fit(*files, request);
   std::vector<PicturePart> parts{picture_part("image", files, fit)};
   if (!table["labels"].is_null()) parts.push_back(labels_part(*files, table["labels"], tables->path(0)));
   for (PicturePart& part : companions(files, request, fit)) parts.push_back(std::move(part));
@@ -134,7 +134,7 @@ Source open(const PackRequest& request) {
 const Importer kStyleGan{
     .name = "stylegan",
     .takes = "a folder or ZIP archive as of StyleGAN's dataset_tool: pictures, dataset.json",
-    .flags = "size channels bits filter crop background mask attributes classes separator decimal",
+    .flags = "size channels bits filter crop background exif mask attributes classes separator decimal",
     .accepts = accepts,
     .open = open};
 

@@ -75,6 +75,7 @@ struct Videos {
   std::vector<Clip> clips = {};
   bool own_size = true;  // no --size: every frame must have it already
   Fit how = {};
+  Exif exif = Exif::upright;
 
   torch::Tensor read(const Clip& clip) const {
     const Video& video = all[clip.video];
@@ -95,7 +96,7 @@ struct Videos {
     else
       for (int64_t i = clip.first; i < clip.first + clip.count; ++i) {
         const size_t file = video.files[size_t(i)];
-        append(decode_picture(files->path(file), files->read(file)), file);
+        append(decode_picture(files->path(file), files->read(file), exif), file);
       }
     return out;
   }
@@ -126,7 +127,7 @@ void inspect(Videos& videos) {
   for (Video& video : videos.all) try {
       const size_t file = video.files[0];
       if (!videos.gifs) {
-        video.info = info_of(*videos.files, file);
+        video.info = info_of(*videos.files, file, videos.exif);
         continue;
       }
       const GifInfo gif = gif_info(videos.files->path(file), videos.files->read(file));
@@ -197,6 +198,7 @@ Source open_video(const PackRequest& request) {
   videos->gifs = videos->files->count() > 0;
   if (!videos->gifs) videos->files = open_pictures(where);
   videos->all = list_videos(*videos->files, videos->gifs);
+  videos->exif = exif_of(request);
   inspect(*videos);
   choose_fit(*videos, request);
   cut(*videos, request.length);
@@ -225,13 +227,12 @@ Why accepts_video(const PackRequest& request) {
 
 }  // namespace
 
-const Importer kVideo{
-    .name = "video",
-    .takes =
-        "animated GIFs, one or a folder; with --as video a folder of folders of PNG or JPEG "
-        "frames",
-    .flags = "size channels filter crop background length",
-    .accepts = accepts_video,
-    .open = open_video};
+const Importer kVideo{.name = "video",
+                      .takes =
+                          "animated GIFs, one or a folder; with --as video a folder of folders of "
+                          "pictures",
+                      .flags = "size channels filter crop background exif length",
+                      .accepts = accepts_video,
+                      .open = open_video};
 
 }  // namespace saddle

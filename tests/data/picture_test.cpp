@@ -3,13 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
-// After cstdio, which it forgets.
-#include <jpeglib.h>
-
 #include "data/pack/source.h"
 #include "dist/random.h"
 #include "tests/data/folder.h"
+#include "tests/data/picture_files.h"
 
 namespace saddle {
 namespace {
@@ -23,30 +20,6 @@ torch::Tensor noise(int64_t channels, int64_t height, int64_t width) {
   return uniform(Stream(1, "picture"), {.first = 0, .count = channels}, {height, width}, torch::kDouble)
       .mul(256)
       .to(torch::kByte);
-}
-
-void write_jpeg(const std::string& path, const torch::Tensor& picture) {
-  torch::Tensor rows = picture.permute({1, 2, 0}).contiguous();
-  jpeg_compress_struct encoder{};
-  jpeg_error_mgr errors{};
-  encoder.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&encoder);
-  FILE* file = std::fopen(path.c_str(), "wb");
-  jpeg_stdio_dest(&encoder, file);
-  encoder.image_height = JDIMENSION(rows.size(0));
-  encoder.image_width = JDIMENSION(rows.size(1));
-  encoder.input_components = int(rows.size(2));
-  encoder.in_color_space = rows.size(2) == 3 ? JCS_RGB : JCS_GRAYSCALE;
-  jpeg_set_defaults(&encoder);
-  jpeg_set_quality(&encoder, 95, TRUE);
-  jpeg_start_compress(&encoder, TRUE);
-  while (encoder.next_scanline < encoder.image_height) {
-    JSAMPROW row = rows[encoder.next_scanline].data_ptr<uint8_t>();
-    jpeg_write_scanlines(&encoder, &row, 1);
-  }
-  jpeg_finish_compress(&encoder);
-  std::fclose(file);
-  jpeg_destroy_compress(&encoder);
 }
 
 TEST(Picture, SurvivesPng) {
@@ -74,7 +47,7 @@ TEST(Picture, ReadsJpeg) {
   const torch::Tensor ramp = torch::arange(32).mul(8).to(torch::kByte).expand({32, 32});
   for (int64_t channels : {1, 3}) {
     const torch::Tensor picture = ramp.expand({channels, 32, 32}).contiguous();
-    write_jpeg(folder / "a.jpg", picture);
+    test::put(folder / "a.jpg", test::jpeg_of(picture));
     const torch::Tensor found = read_picture(folder / "a.jpg", channels);
     EXPECT_EQ(found.sizes(), picture.sizes());
     EXPECT_LE((found.to(torch::kInt) - picture.to(torch::kInt)).abs().max().item<int>(), 6);
@@ -85,7 +58,7 @@ TEST(Picture, ReadsJpeg) {
 TEST(Picture, NamesDamagedFilesAndTheReason) {
   const Folder folder;
   write_png(folder / "a.png", noise(3, 40, 40));
-  write_jpeg(folder / "a.jpg", noise(3, 40, 40));
+  test::put(folder / "a.jpg", test::jpeg_of(noise(3, 40, 40)));
   for (const char* name : {"a.png", "a.jpg"}) {
     const std::string intact = read_file(folder / name);
     for (size_t length : {size_t{3}, size_t{20}, intact.size() / 2, intact.size() - 30}) {
@@ -95,7 +68,8 @@ TEST(Picture, NamesDamagedFilesAndTheReason) {
     }
   }
   test::put(folder / "text.png", "not a picture");
-  EXPECT_THAT(error_of([&] { read_picture(folder / "text.png", 3); }), HasSubstr("expected a PNG or JPEG"));
+  EXPECT_THAT(error_of([&] { read_picture(folder / "text.png", 3); }),
+              HasSubstr("expected a PNG, JPEG, WebP, TIFF or BMP"));
   EXPECT_THAT(error_of([&] { read_picture(folder / "none.png", 3); }), HasSubstr("none.png"));
   EXPECT_THAT(error_of([&] { write_png("/nowhere/a.png", noise(1, 2, 2)); }), HasSubstr("/nowhere/a.png"));
 }

@@ -97,8 +97,11 @@ TEST(Picture, IsDecodedAsPillowDoes) {
                         found = decode_picture(name, bytes);
     ASSERT_EQ(found.sizes(), expected.sizes()) << name;
     ASSERT_EQ(found.scalar_type(), expected.scalar_type()) << name;
-    EXPECT_LE(distance(found, expected), name.starts_with("jpeg") ? 1 : 0) << name;
-    EXPECT_EQ(picture_info(name, bytes), (PictureInfo{shape[0], shape[1], shape[2], wide ? 16 : 8})) << name;
+    const bool lossy = name.find("jpeg") != std::string::npos || name == "webp-lossy";
+    EXPECT_LE(distance(found, expected), lossy ? 1 : 0) << name;
+    EXPECT_EQ(picture_info(name, bytes),
+              (PictureInfo{shape[0], shape[1], shape[2], wide ? 16 : 8, row["orientation"]}))
+        << name;
   }
 }
 
@@ -173,9 +176,10 @@ TEST(Picture, OfAMaskIsThePalettesIndex) {
   for (const json& row : golden()["decode"]) {
     const std::string name = row["name"];
     const auto shape = row["shape"].get<std::vector<int64_t>>();
+    if (name.find("grey-16") != std::string::npos) continue;  // refused: 8 bits would merge its values
     const torch::Tensor mask = decode_mask(name, from_base64(row["file"]));
     EXPECT_EQ(mask.sizes(), (std::vector<int64_t>{1, shape[1], shape[2]})) << name;
-    if (name.starts_with("palette")) {
+    if (name.find("palette") != std::string::npos) {
       EXPECT_LT(mask.max().item<int>(), 8) << name;
     }
     if (name == "grey") {

@@ -23,6 +23,18 @@ PROGRESSIVE = base64.b64decode(
     "/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQAGPwJ//8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABPyF//9oACAEBAAAAEP8A/8QAFBAB"
     "AAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABPxB//9k=")
 
+# 5x4 pixels as well: lossless, lossy, lossy with opacity, animated.
+WEBPS = [base64.b64decode(text) for text in (
+    "UklGRigAAABXRUJQVlA4TBwAAAAvBMAAAM1kRP8DhNlGNHsdXP0JTmG2pySiAWA8",
+    "UklGRlwAAABXRUJQVlA4IFAAAADQAQCdASoFAAQAAoBCJagCdAD0j/YG4AD8AJyv/+F/lLH20L213UYIG0HP+JQ6mtRgL9f/k5Msv474KAG/Q+on69RM"
+    "9eM/wcmKiDumNdwAAA==",
+    "UklGRnoAAABXRUJQVlA4WAoAAAAQAAAABAAAAwAAQUxQSBUAAAABmYzof4Ag2wZ5MkW8yxUiJiAKMA8AVlA4ID4AAACwAQCdASoFAAQAAoBCJagCdAD0"
+    "gbVuAOJkXO6FZ6OwtclupMXVgE+AzNZ5Vmf30jLiCo59PBs+Y+QTuAAAAA==",
+    "UklGRtAAAABXRUJQVlA4WAoAAAACAAAABAAAAwAAQU5JTQYAAAD/////AABBTk1GNAAAAAAAAAAAAAQAAAMAAAoAAABWUDhMHAAAAC8EwAAAzWRE/wOE"
+    "2UY0ex1c/QlOYbanJKIBYDxBTk1GaAAAAAAAAAAAAAQAAAMAAAoAAABWUDggUAAAANABAJ0BKgUABAACgEIlqAJ0APSP9gbgAPwAnK//4X+UsfbQvbXd"
+    "RggbQc/4lDqa1GAv1/+Tkyy/jvgoAb9D6ifr1Ez14z/ByYqIO6Y13AAA",
+)]
+
 
 def put(target, name, data):
     folder = FOLDER / target
@@ -130,16 +142,105 @@ def png(width, height, bits, colour, pixels, *chunks):
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+def exif(order, orientation):
+    entry = struct.pack(order + "2HIHH", 0x0112, 3, 1, orientation, 0)
+    return (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, 1) + entry + bytes(4)
+
+
+def tiff(order, pixels, big=False, **tags):
+    """One page of 3x2 pixels; `tags` are {name: numbers}, of which more than fit stand behind the directory."""
+    numbers = {"width": 256, "height": 257, "bits": 258, "compression": 259, "kind": 262, "offsets": 273, "orientation": 274,
+               "samples": 277, "rows": 278, "counts": 279, "planar": 284, "predictor": 317, "palette": 320, "tile_width": 322,
+               "tile_height": 323, "tile_offsets": 324, "tile_counts": 325, "extra": 338, "format": 339, "artist": 315}
+    tags = {"width": [3], "height": [2], "bits": [8], "kind": [1], **tags}
+    kind = "tile_" if "tile_width" in tags else ""
+    tags.setdefault(kind + "counts", [len(pixels)])
+    tags[kind + "offsets"] = tags[kind + "counts"]  # as many
+    head = struct.pack(order + "3HQ", 43, 8, 0, 16) if big else struct.pack(order + "HI", 42, 8)
+    inline, entry = (8, 20) if big else (4, 12)
+    end = 2 + len(head) + (8 if big else 2) + entry * len(tags) + inline
+    behind, rows = b"", []
+    sizes = {name: 2 * len(values) for name, values in tags.items()}
+    start = end + sum(size for size in sizes.values() if size > inline)
+    for name, values in sorted(tags.items(), key=lambda tag: numbers[tag[0]]):
+        if name in ("offsets", "tile_offsets"):
+            parts = tags["counts" if name == "offsets" else "tile_counts"]
+            values = [start + sum(parts[:k]) for k in range(len(parts))]
+        data = struct.pack(order + f"{len(values)}H", *values)
+        place = data.ljust(inline, b"\0")
+        if len(data) > inline:
+            place = struct.pack(order + ("Q" if big else "I"), end + len(behind))
+            behind += data
+        rows.append(struct.pack(order + ("2HQ" if big else "2HI"), numbers[name], 3, len(values)) + place)
+    count = struct.pack(order + ("Q" if big else "H"), len(rows))
+    return (b"II" if order == "<" else b"MM") + head + count + b"".join(rows) + bytes(inline) + behind + pixels
+
+
+def bits(text):
+    return int(text.ljust(-len(text) // 8 * -8, "0"), 2).to_bytes(-(-len(text) // 8), "big")
+
+
+def bmp(width, height, bits, pixels, coding=0, behind=b""):
+    offset = 54 + len(behind)
+    return (b"BM" + struct.pack("<3I", offset + len(pixels), 0, offset) + struct.pack("<I2i2H", 40, width, height, 1, bits) +
+            struct.pack("<6I", coding, 0, 0, 0, 0, 0) + behind + pixels)
+
+
+def riff(*chunks):
+    body = b"WEBP" + b"".join(kind + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for kind, data in chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def later_pictures():
+    """What came after PNG and JPEG, and what turns all of them."""
+    for orientation, order in ((6, "<"), (3, ">")):
+        about = exif(order, orientation)
+        segment = b"\xff\xe1" + struct.pack(">H", 8 + len(about)) + b"Exif\0\0" + about
+        yield f"turned-jpeg-{orientation}", JPEG[:2] + segment + JPEG[2:]
+        yield f"turned-png-{orientation}", png(3, 2, 8, 2, bytes(18), (b"eXIf", about))
+        size = struct.pack("<I", 4)[:3] + struct.pack("<I", 3)[:3]
+        yield f"turned-webp-{orientation}", riff((b"VP8X", struct.pack("<I", 8) + size), (b"VP8L", WEBPS[0][20:]), (b"EXIF", about))
+    for k, data in enumerate(WEBPS):
+        yield f"webp-{k}", data
+    grey, rgb = bytes(range(6)), bytes(range(18))
+    for end, order in (("little", "<"), ("big", ">")):
+        yield f"tiff-grey-{end}", tiff(order, grey)
+        yield f"tiff-long-{end}", tiff(order, grey, big=True)
+        yield f"tiff-deep-{end}", tiff(order, rgb * 2, bits=[16] * 3, samples=[3], kind=[2], orientation=[6])
+    yield "tiff-planes", tiff("<", rgb, bits=[8] * 3, samples=[3], kind=[2], planar=[2], counts=[6] * 3)
+    yield "tiff-deflate", tiff("<", zlib.compress(rgb), bits=[8] * 3, samples=[3], kind=[2], compression=[8], predictor=[2])
+    yield "tiff-lzw", tiff("<", bits("100000000" + "000000111" * 6 + "100000001"), compression=[5])
+    yield "tiff-packbits", tiff("<", bytes([5, 1, 2, 3, 4, 5, 6]), compression=[32773])
+    yield "tiff-fax", tiff("<", bits("11" + "000000000001" * 2), bits=[1], compression=[4], kind=[0])
+    yield "tiff-jpeg", tiff("<", JPEG, width=[5], height=[4], bits=[8] * 3, samples=[3], kind=[6], compression=[7])
+    yield "tiff-alpha", tiff("<", bytes(24), bits=[8] * 4, samples=[4], kind=[2], extra=[1])
+    yield "tiff-palette", tiff("<", bytes(4), bits=[4], kind=[3], palette=[k * 1000 for k in range(48)])
+    yield "tiff-tiles", tiff("<", bytes(512), tile_width=[16], tile_height=[16])
+    yield "tiff-thumbnail", tiff("<", grey, artist=[7], format=[1])
+    masks = struct.pack("<4I", 0xF800, 0x7E0, 0x1F, 0)
+    yield "bmp-rgb", bmp(3, 2, 24, bytes(24))
+    yield "bmp-downwards", bmp(3, -2, 32, bytes(24))
+    yield "bmp-masks", bmp(3, 2, 16, bytes(16), 3, masks[:12])
+    yield "bmp-alpha", bmp(3, 2, 32, bytes(24), 6, masks)
+    yield "bmp-palette", bmp(3, 2, 4, bytes(8), 0, bytes(range(64)))
+    yield "bmp-bilevel", bmp(3, 2, 1, bytes(8), 0, bytes(8))
+    yield "bmp-old", b"BM" + struct.pack("<6I", 50, 0, 26, 12, 3 | 2 << 16, 1 | 24 << 16) + bytes(24)
+
+
 def pictures():
     kinds = {"grey": png(3, 2, 8, 0, bytes(6)), "rgb": png(3, 2, 8, 2, bytes(18)), "rgba": png(3, 2, 8, 6, bytes(24)),
              "bits": png(3, 2, 1, 0, bytes(2)), "deep": png(3, 2, 16, 4, bytes(24)),
              "palette": png(3, 2, 8, 3, bytes(6), (b"PLTE", bytes(9)), (b"tRNS", bytes(2)))}
     for name, data in kinds.items():
         put("picture", name, data)
+    for name, data in later_pictures():
+        put("picture", name, data)
     put("picture", "jpeg", JPEG)
     put("picture", "progressive", PROGRESSIVE)
     words("picture", "IHDR", "PLTE", "tRNS", "IDAT", "IEND", "gAMA", "sBIT", "iCCP", b"\xff\xd8\xff", b"\xff\xc0", b"\xff\xc2",
-          b"\xff\xc4", b"\xff\xda", b"\xff\xdd", b"\xff\xee")
+          b"\xff\xc4", b"\xff\xda", b"\xff\xdd", b"\xff\xee", b"\xff\xe1", b"Exif\0\0", "eXIf", "RIFF", "WEBP", "VP8X", "VP8L",
+          "VP8 ", "ALPH", "ANIM", "ANMF", "EXIF", "BM", b"II*\0", b"MM\0*", b"II+\0\x08\0", b"MM\0+\0\x08", b"\x12\x01", b"\x01\x12",
+          *(struct.pack(order + "H", tag) for order in "<>" for tag in (254, 258, 259, 262, 277, 284, 320, 322, 324, 338, 339)))
     two = {"a/0.png": kinds["grey"], "b/1.png": kinds["rgb"]}
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         put("zip", f"classes-{method}", archive(two, method) + b"\0")

@@ -5,7 +5,8 @@
   resize  cases: {filter, from, to, mode, source, result}; mode is Pillow's: L (bytes), F (floats), RGBA (bytes [H, W, 4],
           colours weighted by their opacity). Columns first, then rows: so did Pillow to version 12, while 13 chooses what
           is cheaper, and of bytes the clipping in between makes a difference.
-  decode  cases: {name, file (base64), shape [C, H, W], bits, pixels (planes)}; of CMYK what Pillow converts to RGB
+  decode  cases: {name, file (base64), shape [C, H, W], bits, orientation, pixels (planes)}; of CMYK what Pillow converts to
+          RGB, of an orientation other than 1 what its exif_transpose turns upright
 """
 
 import base64
@@ -13,11 +14,12 @@ import io
 
 import numpy
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from golden import generator, write
 
 FILTERS = {"box": Image.BOX, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
+ORIENTATION = 274  # of EXIF's and TIFF's tags
 SIZES = [((7, 5), (3, 9)), ((16, 23), (5, 4)), ((5, 6), (13, 11)), ((1, 4), (3, 1)), ((9, 9), (9, 4))]  # (H, W)
 
 
@@ -64,6 +66,34 @@ def pictures(rng):
     yield "jpeg-rgb", Image.merge("RGB", [smooth] * 3), {"format": "JPEG", "quality": 90}
     yield "jpeg-cmyk", Image.merge("RGB", [smooth] * 3).convert("CMYK"), {"format": "JPEG", "quality": 90}
     yield "jpeg-progressive", smooth, {"format": "JPEG", "progressive": True}
+    for name, how in (("none", None), ("packbits", "packbits"), ("lzw", "tiff_lzw"), ("deflate", "tiff_adobe_deflate")):
+        yield f"tiff-rgb-{name}", colours, {"format": "TIFF", "compression": how}
+    yield "tiff-jpeg", Image.merge("RGB", [smooth] * 3), {"format": "TIFF", "compression": "jpeg"}
+    yield "tiff-fax", Image.fromarray(ramp).convert("1"), {"format": "TIFF", "compression": "group4"}
+    yield "tiff-grey", Image.fromarray(ramp), {"format": "TIFF"}
+    yield "tiff-grey-alpha", clear.convert("LA"), {"format": "TIFF"}
+    yield "tiff-grey-16", Image.fromarray(ramp.astype(numpy.uint16) * 251 + 3), {"format": "TIFF"}
+    yield "tiff-rgba", clear, {"format": "TIFF"}
+    yield "tiff-palette", palette, {"format": "TIFF"}
+    yield "tiff-turned", colours, {"format": "TIFF", "tiffinfo": {ORIENTATION: 8}}
+    yield "webp-rgb", colours, {"format": "WEBP", "lossless": True}
+    yield "webp-rgba", clear, {"format": "WEBP", "lossless": True, "exact": True}
+    yield "webp-lossy", Image.merge("RGB", [smooth] * 3), {"format": "WEBP", "quality": 90}
+    yield "webp-turned", colours, {"format": "WEBP", "lossless": True, "exif": turned(5)}
+    yield "bmp-rgb", colours, {"format": "BMP"}
+    yield "bmp-rgba", clear, {"format": "BMP"}
+    yield "bmp-grey", Image.fromarray(ramp), {"format": "BMP"}
+    yield "bmp-bilevel", Image.fromarray(ramp).convert("1"), {"format": "BMP"}
+    yield "bmp-palette", palette, {"format": "BMP"}
+    for orientation in range(2, 9):
+        yield f"jpeg-turned-{orientation}", smooth, {"format": "JPEG", "quality": 90, "exif": turned(orientation)}
+    yield "turned", colours, {"exif": turned(6)}
+
+
+def turned(orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    return exif
 
 
 def seen(image):
@@ -82,7 +112,9 @@ def decode(rng):
     for name, image, options in pictures(rng):
         file = io.BytesIO()
         image.save(file, **{"format": "PNG", **options})
-        pixels = seen(Image.open(io.BytesIO(file.getvalue())))
+        opened = Image.open(io.BytesIO(file.getvalue()))
+        orientation = opened.getexif().get(ORIENTATION, 1)
+        pixels = seen(ImageOps.exif_transpose(opened))
         if name == "grey-transparent":
             pixels = pixels[[0, 3]]
         yield {
@@ -90,6 +122,7 @@ def decode(rng):
             "file": base64.b64encode(file.getvalue()).decode(),
             "shape": list(pixels.shape),
             "bits": 16 if pixels.dtype == numpy.uint16 else 8,
+            "orientation": orientation,
             "pixels": pixels.flatten().tolist(),
         }
 
