@@ -151,21 +151,21 @@ std::string address_towards(const std::string& address) {
   return text_of(own);
 }
 
-std::optional<int64_t> integer_at(const json& message, const char* key) {
+std::optional<int64_t> maybe_integer(const json& message, const char* key) {
   const auto at = message.find(key);
   if (at == message.end() || !at->is_number_integer()) return {};
   if (at->is_number_unsigned() && at->get<uint64_t>() > uint64_t{INT64_MAX}) return {};
   return at->get<int64_t>();
 }
 
-std::optional<double> number_at(const json& message, const char* key) {
+std::optional<double> maybe_number(const json& message, const char* key) {
   const auto at = message.find(key);
   if (at == message.end() || !at->is_number()) return {};
   const double value = at->get<double>();
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
-std::optional<std::string> text_at(const json& message, const char* key) {
+std::optional<std::string> maybe_text(const json& message, const char* key) {
   const auto at = message.find(key);
   if (at == message.end() || !at->is_string()) return {};
   return at->get<std::string>();

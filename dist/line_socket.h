@@ -59,9 +59,9 @@ std::vector<Interface> interfaces();
 std::string address_towards(const std::string& address);
 
 // Of a message: nothing unless the value is there and of the type.
-std::optional<int64_t> integer_at(const nlohmann::json& message, const char* key);
-std::optional<double> number_at(const nlohmann::json& message, const char* key);
-std::optional<std::string> text_at(const nlohmann::json& message, const char* key);
+std::optional<int64_t> maybe_integer(const nlohmann::json& message, const char* key);
+std::optional<double> maybe_number(const nlohmann::json& message, const char* key);
+std::optional<std::string> maybe_text(const nlohmann::json& message, const char* key);
 
 // Compares in a time that does not tell where they differ.
 bool same_secret(const std::string& a, const std::string& b);

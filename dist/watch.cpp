@@ -133,9 +133,9 @@ json to_json(const flight::Sign& s) {
 }
 
 void take_sign(const json& message, flight::Sign& sign) {
-  const auto step = integer_at(message, "step"), entered = integer_at(message, "entered");
-  const auto doing = text_at(message, "doing"), waiting = text_at(message, "waiting");
-  const auto idle = number_at(message, "idle"), limit = number_at(message, "limit");
+  const auto step = maybe_integer(message, "step"), entered = maybe_integer(message, "entered");
+  const auto doing = maybe_text(message, "doing"), waiting = maybe_text(message, "waiting");
+  const auto idle = maybe_number(message, "idle"), limit = maybe_number(message, "limit");
   if (kind_of(message) != "sign" || !step || !entered || !doing || !waiting || !idle || !limit) return;
   sign = {.step = *step,
           .doing = *doing,
@@ -324,7 +324,7 @@ void Watch::spoke() {
       welcomed = true;
       if (kind == "bye") left = true;
       if (kind == "end")
-        follow(static_cast<int>(integer_at(line, "status").value_or(static_cast<int>(Exit::bug))));
+        follow(static_cast<int>(maybe_integer(line, "status").value_or(static_cast<int>(Exit::bug))));
     }
     if (hub.line.open() || left) continue;
     // In a crowd of strangers at its door rank 0 may not have heard who this was.

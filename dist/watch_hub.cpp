@@ -39,8 +39,8 @@ std::string address_of(int fd) {
 
 // The rank that a stranger has proved to be; -1 for none.
 int Watch::rank_of(const json& hello) const {
-  const int64_t rank = integer_at(hello, "rank").value_or(-1);
-  if (!same_secret(text_at(hello, "token").value_or(""), token_)) return -1;
+  const int64_t rank = maybe_integer(hello, "rank").value_or(-1);
+  if (!same_secret(maybe_text(hello, "token").value_or(""), token_)) return -1;
   return rank <= 0 || rank >= size_ || peers_[static_cast<size_t>(rank)] ? -1 : static_cast<int>(rank);
 }
 
@@ -105,8 +105,8 @@ void Watch::hear(int rank) {
     take_sign(line, peer.sign);
     if (kind == "bye") peer.left = true;
     if (kind == "fail")
-      conclude(static_cast<int>(integer_at(line, "status").value_or(static_cast<int>(Exit::bug))),
-               text_at(line, "cause").value_or(name(rank) + " failed"));
+      conclude(static_cast<int>(maybe_integer(line, "status").value_or(static_cast<int>(Exit::bug))),
+               maybe_text(line, "cause").value_or(name(rank) + " failed"));
     if (kind == "silence") leave(static_cast<int>(Exit::hang));  // this one's: they have said it and ended
   }
   if (peer.line.open() || peer.left) return;
@@ -172,7 +172,7 @@ void Watch::hub() {
 // Adds the last words of the rank to `words`; whether there are more to wait for.
 bool Watch::speaks(int rank, std::vector<std::string>& words) const {
   for (const json& line : peers_[rank]->read())
-    if (kind_of(line) == "said") words[rank] = text_at(line, "words").value_or("");
+    if (kind_of(line) == "said") words[rank] = maybe_text(line, "words").value_or("");
   return peers_[rank]->line.open() && words[rank].empty();
 }
 

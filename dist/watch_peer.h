@@ -43,7 +43,7 @@ struct Watch::Request {
 };
 
 inline std::string kind_of(const nlohmann::json& message) {
-  return text_at(message, "kind").value_or("");
+  return maybe_text(message, "kind").value_or("");
 }
 
 nlohmann::json to_json(const flight::Sign& sign);

@@ -134,13 +134,13 @@ TEST(LineSocket, SecretsAreComparedWhole) {
 TEST(LineSocket, AnswersOnlyWithWhatIsThereAndOfTheType) {
   const json message = {
       {"n", 3}, {"big", 18446744073709551615U}, {"x", 0.5}, {"t", "text"}, {"null", nullptr}};
-  EXPECT_EQ(integer_at(message, "n"), 3);
+  EXPECT_EQ(maybe_integer(message, "n"), 3);
   for (const char* key : {"big", "x", "t", "null", "none"})
-    EXPECT_EQ(integer_at(message, key), std::nullopt) << key;
-  EXPECT_EQ(number_at(message, "x"), 0.5);
-  EXPECT_EQ(number_at(message, "t"), std::nullopt);
-  EXPECT_EQ(text_at(message, "t"), "text");
-  EXPECT_EQ(text_at(message, "n"), std::nullopt);
+    EXPECT_EQ(maybe_integer(message, key), std::nullopt) << key;
+  EXPECT_EQ(maybe_number(message, "x"), 0.5);
+  EXPECT_EQ(maybe_number(message, "t"), std::nullopt);
+  EXPECT_EQ(maybe_text(message, "t"), "text");
+  EXPECT_EQ(maybe_text(message, "n"), std::nullopt);
 }
 
 }  // namespace
