@@ -191,8 +191,10 @@ Comm World::comm(const std::string& device) {
       "device=cuda, but not every rank has a CUDA device ({}): use device=cpu",
       cuda ? fmt::format("{} has {} for {} ranks", comm.host_, devices, comm.local_size_) : why_no_cuda());
   const bool on_device = usable && device != "cpu";
-  if (on_device)
+  if (on_device) {
     comm.device_ = torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(comm.local_rank_ % devices));
+    cuda->use_device(comm.device_.index());
+  }
   if (comm.size_ == 1) return comm;  // whose collectives have nothing to send
   if (on_device) {
     const auto store = meeting(comm, watch_ ? watch_->address() : "127.0.0.1");

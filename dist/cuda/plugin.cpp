@@ -69,12 +69,15 @@ void leave_default_stream(c10::DeviceIndex device) {
   c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device));
 }
 
-c10::intrusive_ptr<c10d::Backend> nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
-                                       int device) {
+void use_device(int device) {
   TORCH_CHECK(device >= 0 && device < device_count(), "no CUDA device ", device, ": ", device_count(),
               " in sight");
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(device));
   leave_default_stream(static_cast<c10::DeviceIndex>(device));
+}
+
+c10::intrusive_ptr<c10d::Backend> nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
+                                       int device) {
   auto backend = c10::make_intrusive<Nccl>(c10::make_intrusive<c10d::PrefixStore>("nccl", store), rank, size);
   at::Device where(at::kCUDA, static_cast<c10::DeviceIndex>(device));
   backend->setBoundDeviceId(where);
@@ -151,6 +154,7 @@ constexpr CudaPlugin kPlugin{
     .why_no_device = why_no_device,
     .device_name = device_name,
     .versions = versions,
+    .use_device = use_device,
     .nccl = nccl,
     .capture = capture,
     .synchronize = c10::cuda::device_synchronize,
@@ -162,6 +166,6 @@ constexpr CudaPlugin kPlugin{
 }  // namespace
 }  // namespace saddle
 
-extern "C" __attribute__((visibility("default"))) const saddle::CudaPlugin* saddle_cuda_plugin_2() {
+extern "C" __attribute__((visibility("default"))) const saddle::CudaPlugin* saddle_cuda_plugin_3() {
   return &saddle::kPlugin;
 }

@@ -29,11 +29,12 @@ struct CudaPlugin {
   std::string (*device_name)(int device);
   // "CUDA 13.0, NCCL 2.28.9 (built with 2.28.9)"
   std::string (*versions)();
-  // Collective. Makes `device` this thread's current device and connects the ranks by upstream's
-  // ProcessGroupNCCL, at once, so that a bad network or two ranks on one device are errors here and not in
-  // the first step. `store` is one that all ranks share. Dropping the backend closes it, or aborts it while
-  // an exception unwinds the stack. From here on this thread works on a
-  // stream of its own: the default one cannot be captured, nor can what waits for it.
+  // Makes `device` this thread's current device. From here on this thread works on a stream of its own: the
+  // default one cannot be captured, nor can what waits for it.
+  void (*use_device)(int device);
+  // Collective, on the device in use. Connects the ranks by upstream's ProcessGroupNCCL, at once, so that a
+  // bad network or two ranks on one device are errors here and not in the first step. `store` is one that all
+  // ranks share. Dropping the backend closes it, or aborts it while an exception unwinds the stack.
   c10::intrusive_ptr<c10d::Backend> (*nccl)(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
                                             int device);
   // Calls `work` once and makes a graph of what it starts on this thread's current stream; nothing of that
@@ -49,6 +50,6 @@ struct CudaPlugin {
 };
 
 // The module's only symbol. The name carries the version of the table: raise it with every change.
-inline constexpr const char* kCudaPluginSymbol = "saddle_cuda_plugin_2";
+inline constexpr const char* kCudaPluginSymbol = "saddle_cuda_plugin_3";
 
 }  // namespace saddle
