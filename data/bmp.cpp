@@ -50,8 +50,8 @@ struct Bmp {
 
 void read_size(Bmp& bmp, uint32_t header) {
   const bool old = header == kOldHeader;
-  bmp.width = old ? bmp.number(18, 2) : int32_t(bmp.number(18, 4));
-  bmp.height = old ? bmp.number(20, 2) : int32_t(bmp.number(22, 4));
+  bmp.width = old ? int64_t{bmp.number(18, 2)} : int64_t{int32_t(bmp.number(18, 4))};
+  bmp.height = old ? int64_t{bmp.number(20, 2)} : int64_t{int32_t(bmp.number(22, 4))};
   bmp.downwards = bmp.height < 0;
   bmp.height = std::abs(bmp.height);
   bmp.bits = bmp.number(old ? 24 : 28, 2);
