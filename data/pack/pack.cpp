@@ -289,6 +289,8 @@ class Job {
     require(out.skipped == 0 || request_.skip_bad, Exit::data,
             "{} of {} samples are damaged, the first: {}; mend or remove them, or pass --skip-bad",
             out.skipped, count_, first);
+    require(out.skipped == 0 || out.skipped < count_, Exit::data,
+            "all of {} samples are damaged, the first: {}", count_, first);
     comm_.together([&] {
       if (comm_.rank() == 0) publish(out.skipped);
     });

@@ -380,6 +380,11 @@ TEST(PackPictures, SayWhyNoneCanBeRead) {
   EXPECT_THAT(error("<!DOCTYPE html>"), HasSubstr("HTML"));
   EXPECT_THAT(error(std::string(100, '\0')), HasSubstr("zeros"));
   EXPECT_THAT(error(jpeg_of(noise(3, 8, 8)).substr(0, 100)), HasSubstr("damaged JPEG: Premature end"));
+  const std::string whole = jpeg_of(noise(3, 64, 64));
+  test::put(folder / "a.png", whole.substr(0, whole.size() / 2));  // damage behind a sound head
+  const Folder out;
+  EXPECT_THAT(error_of([&] { pack({.source = folder.path(), .out = out.path(), .skip_bad = true}); }),
+              AllOf(HasSubstr("all of 1 samples"), HasSubstr("damaged JPEG: Premature end")));
 }
 
 TEST(Mask, Of16BitsKeepsItsNumbers) {
