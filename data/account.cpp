@@ -58,7 +58,7 @@ std::vector<AccountRow> account_rows(const Index& index) try {
   std::vector<AccountRow> rows;
   if (!index.provenance.is_object() || !index.provenance.contains("report")) return rows;
   const json& report = index.provenance["report"];
-  rows.emplace_back("read as", fmt::format("{}, {}", text_at(report, "importer"), text_at(report, "why")));
+  rows.emplace_back("read as", fmt::format("{}: {}", text_at(report, "importer"), text_at(report, "why")));
   add_left_out(list_at(report, "left_out"), rows);
   if (report.contains("skipped"))
     rows.emplace_back("left out",

@@ -204,6 +204,14 @@ class Cifar {
   int64_t label(size_t which, int64_t i) const { return labels_[which][size_t(i)]; }
   std::vector<fs::path> files() const { return store_.files(batches_); }
 
+  // A copy that was broken off lacks whole batches, and nothing else shows it.
+  std::vector<std::string> notes() const {
+    constexpr size_t kTrainBatches = 5;
+    if (layout_->labels != &kTen || split_ == "test" || batches_.size() == kTrainBatches) return {};
+    return {fmt::format("{} of the {} batches of CIFAR-10 are there: {}", batches_.size(), kTrainBatches,
+                        fmt::join(batches_, ", "))};
+  }
+
   torch::Tensor picture(int64_t i) {
     const auto above = std::upper_bound(begins_.begin(), begins_.end(), i);
     const auto number = size_t(above - begins_.begin()) - 1;
@@ -275,6 +283,7 @@ Source open_cifar(const PackRequest& request) {
   };
   source.label = [=](int64_t i) { return cifar->label(0, i); };
   source.provenance = provenance_of(request.source, cifar->files());
+  source.notes = cifar->notes();
   source.provenance["split"] = request.split;
   return source;
 }

@@ -123,6 +123,14 @@ fs::path images_of(const PackRequest& request) {
   return images_in(source, request.split);
 }
 
+[[noreturn]] void fail_without_images(const PackRequest& request) {
+  for (const char* other : {"train", "test"})
+    require(images_in(request.source, other).empty(), Exit::data,
+            "{}: has no IDX images of the part {}, only of {}; pass --split {}", request.source,
+            request.split, other, other);
+  fail(Exit::data, "{}: expected {{train,t10k}}-images-idx3-ubyte[.gz] in it, found none", request.source);
+}
+
 Why accepts(const PackRequest& request) {
   if (fs::is_regular_file(request.source) && named_idx(request.source)) return "its name holds idx";
   for (const char* split : {"train", "test"})
@@ -159,10 +167,7 @@ void name_fashion(Field& label, const fs::path& path) {
 
 Source open_idx(const PackRequest& request) {
   const fs::path path = images_of(request);
-  require(
-      !path.empty(), Exit::data,
-      "{}: expected the IDX images of the part {} (t10k-images-idx3-ubyte of test), found none; see --split",
-      request.source, request.split);
+  if (path.empty()) fail_without_images(request);
   const fs::path labels = labels_beside(path);
   std::vector<fs::path> files{path};
   std::vector<Array> arrays{array_of(path, "x")};

@@ -76,6 +76,7 @@ Source open_pair(const PackRequest& request) {
   CommonFit fit_a = common_fit(*a, request);
   const CommonFit fit_b = common_fit(*b, request);
   fit_a.turned += fit_b.turned, fit_a.seen += fit_b.seen;
+  fit_a.notes.insert(fit_a.notes.end(), fit_b.notes.begin(), fit_b.notes.end());
   PicturePart second = picture_part("b", b, fit_b, order);
   second.add = [=, picture = second.add](int64_t i, Batch& out) {
     require_same_aspect(*a, size_t(i), *b, order[size_t(i)], fit_b.exif);

@@ -13,9 +13,8 @@ namespace {
 
 // Of all the headers that can be read; damaged ones are left to the samples, which count them.
 struct Scan {
-  size_t first = 0, read = 0, deep = 0, turned = 0;
+  size_t first = 0, read = 0, grey = 0, deep = 0, turned = 0;
   PictureInfo reference;
-  bool colour = false;
   std::string damage;  // of the first that cannot
 };
 
@@ -29,7 +28,7 @@ void scan_one(const Files& files, size_t i, const PackRequest& request, Scan& al
   const Exif exif = exif_of(request);
   const PictureInfo found = info_of(files, i, exif);
   if (all.read++ == 0) all.first = i, all.reference = found;
-  all.colour |= found.channels >= 3;
+  all.grey += found.channels < 3;
   all.deep += found.bits == 16;
   all.turned += exif == Exif::upright && found.orientation != 1;
   require(request.size || (found.height == all.reference.height && found.width == all.reference.width),
@@ -49,6 +48,29 @@ Scan scan(const Files& files, const PackRequest& request) {
   require(all.read > 0, Exit::data, "{}: none of {} pictures can be read, the first: {}", request.source,
           files.count(), all.damage);
   return all;
+}
+
+// What is made equal, of pictures that differ.
+std::vector<std::string> mixture(const Scan& seen, const Fit& fit) {
+  std::vector<std::string> notes;
+  if (seen.grey > 0 && seen.grey < seen.read)
+    notes.push_back(fmt::format("{} of {} pictures are grey among colour; all are packed with {}", seen.grey,
+                                seen.read,
+                                fit.channels == 1 ? "1 channel" : fmt::format("{} channels", fit.channels)));
+  if (seen.deep > 0 && seen.deep < seen.read)
+    notes.push_back(fmt::format("{} of {} pictures have 16 bits among 8; all are packed with {} (--bits)",
+                                seen.deep, seen.read, fit.bits));
+  return notes;
+}
+
+// What there is where no picture is: "3 .gif, 1 .txt".
+std::string instead(const LeftOut& left_out) {
+  constexpr size_t kShown = 5;
+  std::vector<std::string> out;
+  for (const auto& [kind, files] : left_out)
+    if (kind.first == kUnread && out.size() < kShown)
+      out.push_back(fmt::format("{} {}", files, kind.second.empty() ? "without ending" : kind.second));
+  return out.empty() ? "none" : fmt::format("only {}", fmt::join(out, ", "));
 }
 
 CommonFit asked_for(const PackRequest& request) {
@@ -98,6 +120,10 @@ PicturePart mask_part(FileSet files, const std::string& path, const CommonFit& f
   const FileSet masks = open_pictures(path);
   const Fit how{.channels = 1, .size = fit.size, .filter = "nearest", .crop = fit.crop};
   const auto order = partners(*files, *masks, /*both=*/false);
+  std::vector<std::string> notes;
+  if (masks->count() > files->count())
+    notes.push_back(
+        fmt::format("{} of {} masks are of no picture", masks->count() - files->count(), masks->count()));
   return {.fields = {image_field("mask", 1, fit.size)},
           .add =
               [=, exif = fit.exif](int64_t i, Batch& out) {
@@ -106,7 +132,9 @@ PicturePart mask_part(FileSet files, const std::string& path, const CommonFit& f
                 const torch::Tensor mask = decode_mask(masks->path(k), masks->read(k), exif);
                 out.set("mask", saddle::fit(mask, how).unsqueeze(0));
               },
-          .provenance = {{"mask", masks->identity()}}};
+          .provenance = {{"mask", masks->identity()}},
+          .left_out = masks->left_out(),
+          .notes = notes};
 }
 
 }  // namespace
@@ -126,8 +154,8 @@ bool holds_pictures(const std::string& path) {
 
 FileSet open_pictures(const std::string& path) {
   FileSet files = open_files(path, is_picture);
-  require(files->count() > 0, Exit::data, "{}: expected PNG, JPEG, WebP, TIFF or BMP files, found none",
-          path);
+  require(files->count() > 0, Exit::data, "{}: expected PNG, JPEG, WebP, TIFF or BMP files, found {}", path,
+          instead(files->left_out()));
   return files;
 }
 
@@ -152,11 +180,9 @@ CommonFit common_fit(const Files& files, const PackRequest& request) {
   CommonFit fit = asked_for(request);
   const Scan seen = scan(files, request);
   if (!request.size) fit.size = {.height = seen.reference.height, .width = seen.reference.width};
-  if (!fit.channels) fit.channels = seen.colour ? 3 : 1;
-  if (!fit.bits && seen.deep > 0 && seen.deep < seen.read)
-    log::warn("{} of {} pictures have 16 bits: all are packed with 8, or with --bits 16 all with 16",
-              seen.deep, seen.read);
+  if (!fit.channels) fit.channels = seen.grey < seen.read ? 3 : 1;
   if (!fit.bits) fit.bits = seen.deep == seen.read ? 16 : 8;
+  fit.notes = mixture(seen, fit);
   fit.turned = int64_t(seen.turned), fit.seen = int64_t(seen.read), fit.own_size = !request.size;
   return fit;
 }
@@ -228,6 +254,7 @@ Source assemble(const Files& files, const CommonFit& fit, const std::vector<Pict
                               {"crop", fit.crop},
                               {"background", fit.background},
                               {"exif", fit.exif == Exif::keep ? "keep" : "upright"}};
+  source.notes = fit.notes;
   if (fit.turned > 0)
     source.notes.push_back(
         fmt::format("{} of {} pictures are turned upright, as their EXIF says; --exif keep leaves them",
@@ -240,6 +267,7 @@ Source assemble(const Files& files, const CommonFit& fit, const std::vector<Pict
       source.schema.fields.push_back(field);
     }
     if (part.label) source.label = part.label;
+    leave_out(source.left_out, part.left_out);
     source.provenance.update(part.provenance);
     source.notes.insert(source.notes.end(), part.notes.begin(), part.notes.end());
   }

@@ -17,7 +17,8 @@ struct PicturePart {
   std::function<void(int64_t, Batch&)> add;              // of sample i, as [1, shape...]; thread-safe
   std::function<int64_t(int64_t)> label = {};            // of the part that adds the field `label`
   nlohmann::json provenance = nlohmann::json::object();  // added to the source's
-  std::vector<std::string> notes = {};                   // likewise
+  LeftOut left_out = {};                                 // likewise
+  std::vector<std::string> notes = {};
 };
 
 using FileSet = std::shared_ptr<const Files>;
@@ -30,8 +31,9 @@ FileSet open_pictures(const std::string& path);
 // How every picture becomes a sample.
 struct CommonFit : Fit {
   Exif exif = Exif::upright;
-  int64_t turned = 0, seen = 0;  // so many are, of those that can be read
-  bool own_size = false;         // no other was asked for: every picture must have it
+  int64_t turned = 0, seen = 0;         // so many are, of those that can be read
+  std::vector<std::string> notes = {};  // what is made equal
+  bool own_size = false;                // no other was asked for: every picture must have it
 };
 
 // What brings all pictures to one size, depth and number of channels: what is asked for, else what they have:

@@ -1,5 +1,6 @@
 // A folder or ZIP archive of pictures. Sub-folders, if there are any, are the classes.
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <unordered_map>
 
@@ -49,12 +50,23 @@ PicturePart class_part(const Files& files, const std::vector<std::string>& class
   return part;
 }
 
+// A table of StyleGAN's with labels would be passed over here, and the folder around it be a class.
+void refuse_table_below(const PackRequest& request) {
+  const std::filesystem::path source(request.source);
+  if (!request.as.empty() || !std::filesystem::is_directory(source)) return;
+  for (const std::string& folder : walk(request.source, /*deep=*/false).folders)
+    require(!std::filesystem::exists(source / folder / "dataset.json"), Exit::data,
+            "{}: holds {}/dataset.json; pack that folder, or pass --as pictures to leave the table out",
+            request.source, folder);
+}
+
 Why accepts(const PackRequest& request) {
   if (!holds_pictures(request.source)) return {};
   return is_archive(request.source) ? "a ZIP archive with pictures in it" : "a folder of no other kind";
 }
 
 Source open(const PackRequest& request) {
+  refuse_table_below(request);
   const FileSet files = open_pictures(request.source);
   const auto classes = classes_of(*files, request);
   const CommonFit fit = common_fit(*files, request);

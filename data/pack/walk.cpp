@@ -38,7 +38,7 @@ std::string user_name(uid_t id) {
 
 // The ending that files are counted by: none that only numbers a file, or is part of a sentence.
 std::string ending_of(const std::string& name) {
-  constexpr size_t kLongest = 16;
+  constexpr size_t kLongest = 24;
   const std::string base = base_of(name);
   std::string tail = base.substr(stem_of(base).size());
   for (char& c : tail) c = char(std::tolower(static_cast<unsigned char>(c)));

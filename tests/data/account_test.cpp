@@ -45,12 +45,14 @@ TEST(Account, SaysWhoReadWhatAndWhatWasLeftOut) {
   EXPECT_THAT(class_rows(packed.index.schema),
               ElementsAre(Pair("classes", "3 of label: 0 cat, 1 dog, 2 emu")));
   const std::vector<AccountRow> rows = account_rows(read_index(out.path()));
-  EXPECT_THAT(rows, ElementsAre(Pair("read as", "pictures, a folder of no other kind"),
-                                Pair("left out", "1 file, ._ file of macOS: 1 .png"),
-                                Pair("left out", "4 files, format not read: 1 .db, 2 .heic, 1 .txt"),
-                                Pair("left out", "1 file, hidden: 1 .ds_store"),
-                                Pair("left out", "1 file, link that leads nowhere: 1 .png"),
-                                Pair("note", HasSubstr("keep their numbers: 2 emu"))));
+  EXPECT_THAT(
+      rows, ElementsAre(Pair("read as", "pictures: a folder of no other kind"),
+                        Pair("left out", "1 file, ._ file of macOS: 1 .png"),
+                        Pair("left out", "4 files, format not read: 1 .db, 2 .heic, 1 .txt"),
+                        Pair("left out", "1 file, hidden: 1 .ds_store"),
+                        Pair("left out", "1 file, link that leads nowhere: 1 .png"),
+                        Pair("note", "1 of 4 pictures are grey among colour; all are packed with 3 channels"),
+                        Pair("note", HasSubstr("keep their numbers: 2 emu"))));
 }
 
 TEST(Account, IsNoPartOfWhatAPackIsKnownBy) {
@@ -81,6 +83,26 @@ TEST(Account, ShortensManyClasses) {
   EXPECT_THAT(class_rows(schema), ElementsAre(Pair("classes", AllOf(HasSubstr("1000 of label: 0 n0, 1 n1"),
                                                                     HasSubstr("9 n9 ... 999 n999"))),
                                               Pair("classes", "7 of label, numbered 0 to 6, without names")));
+}
+
+TEST(Account, SaysWhatWasFoundWhereNoPictureIs) {
+  const Folder folder;
+  for (const char* name : {"a/1.gif", "a/2.gif", "b/x.heic", "b/README"}) test::put(folder / name, "x");
+  EXPECT_THAT(error_of([&] { open_source({.source = folder.path()}); }),
+              HasSubstr("found only 1 without ending, 2 .gif, 1 .heic"));
+}
+
+TEST(Account, SaysThatDepthsWereMadeEqualAndMasksAreOfNoPicture) {
+  const Folder folder;
+  put_png(folder / "set/1.png");
+  test::put(folder / "set/2.png", encode_png(torch::full({3, 4, 4}, 9, torch::kUInt16)));
+  for (const char* name : {"1.png", "2.png", "3.png"}) put_png(folder / ("masks/" + std::string(name)), 1);
+  test::put(folder / "masks/notes.txt", "x");
+  const Source source = open_source({.source = folder / "set", .mask = folder / "masks"});
+  EXPECT_THAT(source.notes,
+              ElementsAre("1 of 2 pictures have 16 bits among 8; all are packed with 8 (--bits)",
+                          "1 of 3 masks are of no picture"));
+  EXPECT_EQ(source.left_out.size(), 1U);
 }
 
 // --- What is told to people before anything is packed ---

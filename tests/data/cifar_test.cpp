@@ -83,6 +83,7 @@ TEST(PackCifar, ReadsBinaryBatches) {
   EXPECT_EQ(describe(a.schema), "image uint8 [3, 32, 32], label int64 [] of 3 classes");
   EXPECT_THAT(a.schema["label"].class_names, ElementsAre("plane", "car", "bird"));
   EXPECT_TRUE(same(all(a, "label"), torch::tensor({1, 2, 1})));
+  EXPECT_THAT(a.notes, ElementsAre(HasSubstr("2 of the 5 batches of CIFAR-10 are there: data_batch_1.bin")));
   EXPECT_TRUE(same(all(a, "image").select(1, 2).select(1, 31).select(1, 31), torch::tensor({'a', 'b', 'c'})));
   test::put(hundred / "train.bin", record("\1\7", 'a') + record("\2\3", 'b'));
   test::put(hundred / "fine_label_names.txt", "0\n1\n2\n3\n4\n5\n6\n7\n");

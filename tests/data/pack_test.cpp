@@ -72,6 +72,15 @@ TEST(PackIdx, NamesWhatIsDamaged) {
   EXPECT_TRUE(std::filesystem::is_empty(out.path()));
 }
 
+TEST(PackIdx, SaysWhichPartIsThere) {
+  const Folder folder;
+  test::put(folder / "t10k-images-idx3-ubyte", idx({20, 4, 3}, 240));
+  EXPECT_THAT(error_of([&] { open_source({.source = folder.path()}); }),
+              HasSubstr("only of test; pass --split test"));
+  test::put(folder / "plain", idx({20, 4, 3}, 240));  // not named as one, but asked for
+  EXPECT_EQ(open_source({.source = folder / "plain", .as = "idx"}).count, 20);
+}
+
 TEST(PackIdx, ReadsNumbersOfEveryType) {
   const Folder folder;
   const std::string path = folder / "a-idx", extents{0, 0, 0, 2, 0, 0, 0, 3};  // [2, 3]

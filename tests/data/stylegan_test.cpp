@@ -141,6 +141,14 @@ TEST(StyleGan, NeverLeavesADamagedTableToAnotherImporter) {
   EXPECT_EQ(error("no json", "pictures"), "");  // asked for
 }
 
+TEST(StyleGan, IsNotPassedOverOneFolderBelow) {
+  const Folder folder;
+  test::put(folder / "set/0.png", encode_png(pictures(1, 3)[0]));
+  test::put(folder / "set/dataset.json", R"({"labels": [["0.png", 1]]})");
+  EXPECT_THAT(error_of([&] { open_source({.source = folder.path()}); }), HasSubstr("holds set/dataset.json"));
+  EXPECT_EQ(open_source({.source = folder.path(), .as = "pictures"}).count, 1);
+}
+
 TEST(StyleGan, RefusesPicturesListedTwiceOrNotThere) {
   const Folder folder;
   for (const char* name : {"0.png", "1.png"}) test::put(folder / name, encode_png(pictures(1, 3)[0]));
