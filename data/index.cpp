@@ -70,9 +70,6 @@ ShardInfo shard_from_json(const json& in, int64_t format) {
 }
 
 Index from_json(const json& in) {
-  require(!in.contains("labels") || in.contains("shards"), Exit::data,
-           "that is StyleGAN's table of labels, no index of a data set; pack its folder into another one by "
-           "`saddle pack SOURCE --out DIR`");
   const int64_t format = integer_at(in, "format");
   require(format >= 1 && format <= kFormatVersion, Exit::data,
           "expected format 1 to {}, found {}: use a newer saddle", kFormatVersion, format);
@@ -128,6 +125,11 @@ std::string instead_of_index(const fs::path& path) {
   return fmt::format("it was not made by `saddle pack`; pack what is there into another folder: {}", pack);
 }
 
+// StyleGAN keeps labels of pictures in a file of the same name.
+bool is_table_of_labels(const std::string& text) {
+  return text.find("\"labels\"") != std::string::npos && text.find("\"shards\"") == std::string::npos;
+}
+
 }  // namespace
 
 bool has_index(const std::string& folder) {
@@ -142,9 +144,15 @@ Index parse_index(const std::string& text) {
 Index read_index(const std::string& folder) {
   const std::string path = index_path(folder);
   if (!has_index(folder)) fail(Exit::data, "no data set in '{}': {}", folder, instead_of_index(folder));
+  const std::string text = read_file(path);
   try {
-    return parse_index(read_file(path));
+    return parse_index(text);
   } catch (const Error& error) {
+    if (is_table_of_labels(text))
+      fail(Exit::data,
+           "no data set in '{0}': its {1} is StyleGAN's table of labels; pack it into another folder: "
+           "`saddle pack {0} --out {2}`",
+           folder, kIndexFile, packed_beside(folder));
     fail(error.kind, "{}: {}; restore it, or pack again with --force", path, error.what());
   }
 }

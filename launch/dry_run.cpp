@@ -43,13 +43,17 @@ std::string ranks_line(const TrainOptions& o, int trainers, int64_t ranks, const
   return o.accumulate == 1 ? text : text + fmt::format(", {} times a step", o.accumulate);
 }
 
+std::string number_text(double value) {
+  return value < 100 ? fmt::format("{:.3g}", value) : fmt::format("{:.0f}", value);
+}
+
 std::string length_line(const Prepared& prepared) {
   const TrainOptions& o = prepared.plan.run.options;
   const double samples =
       static_cast<double>(o.steps) * prepared.trainer->batches_a_step() * static_cast<double>(o.batch);
   std::vector<std::string> epochs;
   for (const Feed& feed : prepared.feeds)
-    epochs.push_back(fmt::format("{:.3g}", samples / static_cast<double>(feed.data->size())));
+    epochs.push_back(number_text(samples / static_cast<double>(feed.data->size())));
   return fmt::format("{} steps of {:.3g} batch{}: {:.0f} samples, {} epochs", o.steps,
                      prepared.trainer->batches_a_step(), prepared.trainer->batches_a_step() == 1 ? "" : "es",
                      samples, fmt::join(epochs, " and "));

@@ -72,8 +72,7 @@ int choose(int argc, char** argv, bool speaks) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return speaks ? printed(app.exit(e)) : 0;  // --help
-    if (speaks) std::cerr << "saddle: " << usage_error(app, e, {argv + 1, argv + argc}) << std::endl;
-    return static_cast<int>(Exit::usage);
+    fail(Exit::usage, "{}", usage_error(app, e, {argv + 1, argv + argc}));
   }
   if (version) {
     if (speaks) std::cout << version_text();

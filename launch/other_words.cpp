@@ -187,7 +187,7 @@ std::string meant_flag(const std::string& flag, const std::string& value, const 
   return near.empty() ? "" : set({near}, "");
 }
 
-std::string meant_command(const std::string& word, const Words& commands) {
+std::string meant_command(const std::string& above, const std::string& word, const Words& commands) {
   static const std::map<std::string, std::string> meanings = {{"generate", "sample"},
                                                               {"gen", "sample"},
                                                               {"eval", "evaluate"},
@@ -214,9 +214,10 @@ std::string meant_command(const std::string& word, const Words& commands) {
                                                               {"benchmark", "bench"},
                                                               {"help", "--help"},
                                                               {"version", "--version"}};
-  const auto known = meanings.find(plain(word));
-  const std::string meant = known == meanings.end() ? nearest(plain(word), commands) : known->second;
-  return meant.empty() ? "" : fmt::format("; did you mean `saddle {}`?", meant);
+  if (const auto known = meanings.find(plain(word)); above == "saddle" && known != meanings.end())
+    return fmt::format("; did you mean `saddle {}`?", known->second);
+  const std::string near = nearest(plain(word), commands);
+  return near.empty() ? "" : fmt::format("; did you mean `{} {}`?", above, near);
 }
 
 }  // namespace saddle

@@ -18,7 +18,8 @@ std::string meant_key(const std::string& key, const OptionTable& table);
 std::string meant_flag(const std::string& flag, const std::string& value,
                        const std::vector<std::string>& flags);
 
-// Of a subcommand: "generate" -> "; did you mean `saddle sample`?".
-std::string meant_command(const std::string& word, const std::vector<std::string>& commands);
+// Of a subcommand of `above`: "saddle", "generate" -> "; did you mean `saddle sample`?".
+std::string meant_command(const std::string& above, const std::string& word,
+                          const std::vector<std::string>& commands);
 
 }  // namespace saddle

@@ -80,7 +80,7 @@ std::string unexpected(const CLI::App& root, const CLI::App& at, const std::stri
     return fmt::format("`{}` has no flag {}{}", name, word, about_flag(root, at, word, arguments));
   const Words commands = commands_of(at);
   if (!commands.empty())
-    return fmt::format("there is no `{} {}`{}", name, word, meant_command(word, commands));
+    return fmt::format("there is no `{} {}`{}", name, word, meant_command(name, word, commands));
   return fmt::format("`{}` did not expect '{}'{}", name, word, about_word(at, word));
 }
 
@@ -104,7 +104,7 @@ std::string usage_error(const CLI::App& app, const CLI::ParseError& error, const
   const bool wrong_command = !word.empty() && !is_flag(word) && !commands_of(*at).empty();
   const std::string what = extra || wrong_command ? unexpected(app, *at, name, word, arguments)
                                                   : without_endless_range(error.what());
-  return fmt::format("{}; `{} --help` explains it", what, name);
+  return fmt::format("{}{} `{} --help` explains it", what, what.ends_with('?') ? "" : ";", name);
 }
 
 }  // namespace saddle

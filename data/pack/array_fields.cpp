@@ -109,9 +109,9 @@ ValueRange range_of(const ArrayColumn& column, double enough) {
 [[noreturn]] void refuse(const ArrayColumn& column, ValueRange found, const char* expected) {
   fail(Exit::usage,
        "{}: expected values of {}, found {:g} to {:g}; pass --range LOW:HIGH, the values that become black "
-       "and "
-       "white, such as --range {:g}:{:g}",
-       column.array.where, expected, found.low, found.high, found.low, found.high);
+       "and white{}",
+       column.array.where, expected, found.low, found.high,
+       found.low < found.high ? fmt::format(", such as --range {:g}:{:g}", found.low, found.high) : "");
 }
 
 // What scales the pictures; nothing where the bytes are the pixels.
