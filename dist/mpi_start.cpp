@@ -9,6 +9,7 @@
 #include <string>
 
 #include "dist/error.h"
+#include "dist/meeting.h"
 #include "dist/process.h"
 
 namespace saddle {
@@ -73,7 +74,10 @@ MPI_Comm start_mpi(int& argc, char**& argv, const Launcher& launcher) {
   }
   require(provided == MPI_THREAD_MULTIPLE, Exit::usage,
           "this MPI gives no MPI_THREAD_MULTIPLE: use an OpenMPI built with it (Debian's is)");
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm all = MPI_COMM_NULL;
+  const Meeting meeting(rank);
   MPI_Comm_dup(MPI_COMM_WORLD, &all);
   return all;
 }
