@@ -22,8 +22,8 @@ fi
 packages=(build-essential cmake ninja-build ccache pkg-config git ca-certificates python3-pip
   libopenmpi-dev openmpi-bin libhdf5-dev libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev
   nlohmann-json3-dev libxxhash-dev libpng-dev libjpeg-dev zlib1g-dev libdeflate-dev
-  libzip-dev libgif-dev libwebp-dev libtiff-dev libfreetype-dev libnifti2-dev libgtest-dev libgmock-dev libbenchmark-dev
-  dataset-fashion-mnist)
+  libzip-dev libgif-dev libwebp-dev libtiff-dev libfreetype-dev libstb-dev libnifti2-dev libgtest-dev libgmock-dev
+  libbenchmark-dev dataset-fashion-mnist)
 if [ "${SADDLE_PACKAGES:-}" != skip ]; then
   read -ra more <<<"${SADDLE_PACKAGES:-}"
   packages+=(${more[@]+"${more[@]}"})

@@ -18,9 +18,9 @@ body { font: 15px/1.45 system-ui, sans-serif; max-width: 72rem; margin: 2rem aut
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 table { border-collapse: collapse } th { text-align: left; font-weight: 600 }
 th, td { padding: .15rem .9rem .15rem 0; vertical-align: top; overflow-wrap: anywhere }
-.figures td:nth-child(n+4), .figures th:nth-child(n+4), .classes td:nth-child(2) { text-align: right }
+.figures td:nth-child(n+4), .figures th:nth-child(n+4), .classes td:nth-child(odd) { text-align: right }
 .figures td { border-top: 1px solid #e3e8ee }
-.bar { background: #1f62b4; height: .8rem; min-width: 1px } .classes td:nth-child(3) { width: 24rem }
+.bar { background: #1f62b4; height: .8rem; min-width: 1px } .classes td:nth-child(4) { width: 24rem }
 .sound { color: #14743a } .wrong { color: #b3261e }
 .text { font-family: ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; padding: .1rem 0;
         border-top: 1px solid #e3e8ee }
@@ -111,12 +111,13 @@ std::string class_bars(const Field& field, const FieldFigures& figures) {
   constexpr size_t kMost = 1000;
   const auto rows = class_counts(field, figures, kMost);
   int64_t highest = 1;
-  for (const auto& [name, times] : rows) highest = std::max(highest, times);
+  for (const ClassCount& row : rows) highest = std::max(highest, row.count);
   std::string out = fmt::format("<h2>Classes of {}</h2>\n<table class=\"classes\">\n", escape(field.name));
-  for (const auto& [name, times] : rows)
+  for (const auto& [number, name, count] : rows)
     out += fmt::format(
-        "<tr><td>{}</td><td>{}</td><td><div class=\"bar\" style=\"width:{:.2f}%\"></div></td></tr>\n",
-        escape(name), times, 100 * double(times) / double(highest));
+        "<tr><td>{}</td><td>{}</td><td>{}</td><td><div class=\"bar\" "
+        "style=\"width:{:.2f}%\"></div></td></tr>\n",
+        number, escape(name), count, 100 * double(count) / double(highest));
   return out + "</table>\n";
 }
 
@@ -246,13 +247,16 @@ std::vector<FieldText> field_texts(const Audit& audit) {
   return out;
 }
 
-std::vector<std::pair<std::string, int64_t>> class_counts(const Field& field, const FieldFigures& figures,
-                                                          size_t most) {
-  std::vector<std::pair<std::string, int64_t>> out;
+std::vector<ClassCount> class_counts(const Field& field, const FieldFigures& figures, size_t most) {
+  const auto row = [&](int64_t label, int64_t count) {
+    return ClassCount{std::to_string(label), field.class_names.empty() ? "" : class_name(field, label),
+                      count};
+  };
+  std::vector<ClassCount> out;
   if (size_t(field.classes) <= most) {  // all, also those that never occur
     for (int64_t label = 0; label < field.classes; ++label) {
       const auto at = figures.per_class.find(label);
-      out.emplace_back(class_name(field, label), at == figures.per_class.end() ? 0 : at->second);
+      out.push_back(row(label, at == figures.per_class.end() ? 0 : at->second));
     }
     return out;
   }
@@ -262,10 +266,10 @@ std::vector<std::pair<std::string, int64_t>> class_counts(const Field& field, co
   int64_t others = 0;
   for (size_t i = 0; i < by_count.size(); ++i)
     if (i + 1 < most)
-      out.emplace_back(class_name(field, by_count[i].first), by_count[i].second);
+      out.push_back(row(by_count[i].first, by_count[i].second));
     else
       others += by_count[i].second;
-  out.emplace_back(fmt::format("{} others", field.classes - int64_t(out.size())), others);
+  out.push_back({"", fmt::format("{} others", field.classes - int64_t(out.size())), others});
   return out;
 }
 

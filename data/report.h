@@ -4,7 +4,6 @@
 #include <array>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "data/audit.h"
@@ -16,9 +15,14 @@ std::string source_of(const Index& index);
 // A field's row in a table: name, dtype, shape, min, max, mean, std, zeros, NaN, infinite, length.
 using FieldText = std::array<std::string, 11>;
 std::vector<FieldText> field_texts(const Audit& audit);
-// {name, count} of every class, or of the `most` commonest and all others together.
-std::vector<std::pair<std::string, int64_t>> class_counts(const Field& field, const FieldFigures& figures,
-                                                          size_t most);
+struct ClassCount {
+  std::string number;  // of the class; empty: of several classes together
+  std::string name;    // empty if it has none
+  int64_t count;
+  bool operator==(const ClassCount&) const = default;
+};
+// Of every class, or of the `most` commonest and all others together.
+std::vector<ClassCount> class_counts(const Field& field, const FieldFigures& figures, size_t most);
 
 // One checked folder. `data` is null if it is too damaged to show samples.
 struct Checked {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "data/caption.h"
 #include "data/kind.h"
 #include "data/sampler.h"
 #include "data/tile.h"
@@ -196,11 +197,21 @@ std::vector<Strip> histogram(const torch::Tensor& column) {
   return {{fmt::format("{:.6g} to {:.6g}", low, high), bars(torch::bincount(bins, {}, kBins))}};
 }
 
+// Under the name of its class.
+Strip named(const Strip& strip) {
+  if (strip.caption.empty()) return strip;
+  return {strip.caption, torch::cat({captions({strip.caption}, strip.picture.size(2)), strip.picture}, 1)};
+}
+
 // Pictures; for want of them points, or else numbers.
 std::vector<Strip> drawable(const Dataset& data, int64_t samples, uint64_t seed) {
   const auto& fields = data.schema().fields;
-  if (const auto names = pictorial(data.schema()); !names.empty())
-    return picture_strips(data, choose_samples(data, samples, seed), names);
+  if (const auto names = pictorial(data.schema()); !names.empty()) {
+    std::vector<Strip> out;
+    for (const Strip& strip : picture_strips(data, choose_samples(data, samples, seed), names))
+      out.push_back(named(strip));
+    return out;
+  }
   std::vector<Strip> out;
   for (const Kind kind : {Kind::points, Kind::numbers}) {
     for (const Field& field : fields)

@@ -2,18 +2,40 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "dist/error.h"
 
 namespace saddle {
 
+namespace {
+
+// Count, sum and sum of squares of `x`, to be added `weight` times.
+void add_moments(const torch::Tensor& sums, const torch::Tensor& x, double weight) {
+  const torch::Tensor count = torch::full({}, static_cast<double>(x.numel()), x.options());
+  sums.add_(torch::stack({count, x.sum(), x.dot(x)}), weight);
+}
+
+// The same by a loop: on the host, dispatching operations costs more than a few numbers.
+void add_moments_on_host(const torch::Tensor& sums, const torch::Tensor& x, double weight) {
+  double sum = 0, squares = 0;
+  for (const double value : std::span(x.const_data_ptr<double>(), static_cast<size_t>(x.numel()))) {
+    sum += value;
+    squares += value * value;
+  }
+  auto* const at = sums.data_ptr<double>();
+  at[0] += weight * static_cast<double>(x.numel());
+  at[1] += weight * sum;
+  at[2] += weight * squares;
+}
+
+}  // namespace
+
 void Stats::report(const std::string& name, const torch::Tensor& values, int64_t weight) {
   const torch::Tensor x = values.detach().to(torch::kDouble).reshape(-1);
-  const torch::Tensor count = torch::full({}, static_cast<double>(x.numel()), x.options());
+  const torch::Tensor& sums = slot(name, x.device());
   // A mean over nothing is NaN: it must not count, rather than count zero times.
-  const torch::Tensor moments =
-      weight == 0 ? torch::zeros({3}, x.options()) : torch::stack({count, x.sum(), x.dot(x)}).mul_(weight);
-  slot(name, x.device()).add_(moments);
+  if (weight > 0) (x.is_cpu() ? add_moments_on_host : add_moments)(sums, x, static_cast<double>(weight));
 }
 
 const torch::Tensor& Stats::slot(const std::string& name, torch::Device device) {

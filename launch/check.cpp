@@ -10,6 +10,7 @@
 #include "dist/file.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
+#include "launch/flags.h"
 
 namespace saddle {
 namespace {
@@ -50,9 +51,9 @@ void print_classes(const Field& field, const FieldFigures& figures) {
   constexpr size_t kMost = 100;
   const bool label = field.shape.empty();
   fmt::print("{} of {} classes of {}\n", label ? "samples" : "values", field.classes, field.name);
-  for (const auto& [name, times] : class_counts(field, figures, kMost)) {
+  for (const auto& [number, name, count] : class_counts(field, figures, kMost)) {
     const int64_t all = std::max<int64_t>(1, figures.values.values());
-    fmt::print("  {:<24} {:>10} {:>6.2f} %\n", name, times, 100 * double(times) / double(all));
+    fmt::print("  {:>5}  {:<24} {:>10} {:>6.2f} %\n", number, name, count, 100 * double(count) / double(all));
   }
 }
 
@@ -168,10 +169,14 @@ void add_check(CLI::App& app, Command& chosen) {
   check
       ->add_option("DIR", options->folder, "Folder made by `saddle pack`, or one with train/ and validation/")
       ->required();
-  check->add_option("--picture", options->picture,
-                    "PNG file to write: a contact sheet, class by class where there are labels");
-  check->add_option("--report", options->report,
-                    "HTML file to write: the table, classes as bars, and what every field looks like");
+  check
+      ->add_option("--picture", options->picture,
+                   "PNG file to write: a contact sheet, class by class where there are labels")
+      ->check(written_as({".png"}));
+  check
+      ->add_option("--report", options->report,
+                   "HTML file to write: the table, classes as bars, and what every field looks like")
+      ->check(written_as({".html", ".htm"}));
   check->add_option("--seed", options->seed, "Chooses the samples that are shown")->capture_default_str();
   check->add_flag("--json", options->json, "Print one JSON object instead of the table");
   check->callback([=, &chosen] { chosen = [=](World& world) { return run(world, *options); }; });

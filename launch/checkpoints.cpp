@@ -2,11 +2,12 @@
 #include <filesystem>
 #include <iostream>
 
-#include "dist/checkpoint.h"
 #include "dist/error.h"
 #include "dist/launcher.h"
+#include "launch/choose_step.h"
 #include "launch/commands.h"
 #include "launch/doctor/report.h"
+#include "launch/flags.h"
 #include "launch/run_folder.h"
 #include "launch/teams.h"
 
@@ -16,8 +17,7 @@ namespace {
 using nlohmann::json;
 
 struct CheckpointsOptions {
-  std::string run;
-  int64_t step = -1;
+  std::string run, step;
   bool verify = false, json = false;
 };
 
@@ -40,13 +40,28 @@ std::string state_of(const Published& checkpoint, bool verified) {
   return verified ? "whole" : "complete";
 }
 
-json to_json(const Published& checkpoint, bool verified) {
+bool is_best(const Published& checkpoint, const std::vector<Published>& all) {
+  return best_step(all) == checkpoint.step;
+}
+
+// The number that checkpoint.best names, as the log has it; scores are lower for better checkpoints.
+std::string score_of(const json& manifest) {
+  const json score = manifest.value("score", json());
+  if (!score.is_number()) return "";
+  const json about = manifest.value("about", json::object());
+  const json options = about.value("options", json::object());
+  const bool highest = options.value("checkpoint.best_is", "").find("highest") != std::string::npos;
+  return fmt::format("{:.4g}", highest ? -score.get<double>() : score.get<double>());
+}
+
+json to_json(const Published& checkpoint, const std::vector<Published>& all, bool verified) {
   json out = checkpoint.manifest.is_null() ? json::object() : checkpoint.manifest;
   out.erase("numbers");
   out["step"] = checkpoint.step;
   out["folder"] = checkpoint.folder;
   out["bytes"] = checkpoint.bytes;
   out["state"] = state_of(checkpoint, verified);
+  out["best"] = is_best(checkpoint, all);
   if (!checkpoint.damage.empty()) out["damage"] = checkpoint.damage;
   return out;
 }
@@ -59,11 +74,11 @@ void print_table(const std::vector<Published>& found, bool verified) {
     const auto number = [&](const char* name) {
       return manifest.contains(name) ? fmt::format("{}", manifest[name].get<int64_t>()) : "";
     };
-    const json score = manifest.value("score", json());
     fmt::print("{:>10}  {:<20}  {:>5}  {:>7}  {:>11}  {:>10}  {}\n", each.step, manifest.value("time", ""),
                number("world_size"), number("tensors"), doctor::text_of_bytes(double(each.bytes)),
-               score.is_number() ? fmt::format("{:.4g}", score.get<double>()) : "",
-               state_of(each, verified) + (each.damage.empty() ? "" : ": " + each.damage));
+               score_of(manifest),
+               state_of(each, verified) + (each.damage.empty() ? "" : ": " + each.damage) +
+                   (is_best(each, found) ? ", best" : ""));
   }
 }
 
@@ -100,7 +115,7 @@ int list(const CheckpointsOptions& options) {
       continue;
     }
     json checkpoints = json::array();
-    for (const Published& each : found) checkpoints.push_back(to_json(each, options.verify));
+    for (const Published& each : found) checkpoints.push_back(to_json(each, found, options.verify));
     const int64_t step = newest_undamaged(found);
     out.push_back({{"run", run},
                    {"checkpoints", checkpoints},
@@ -143,10 +158,8 @@ int inspect(const CheckpointsOptions& options) {
   json out = json::array();
   for (const std::string& run : run_folders(options.run)) {
     const std::string folder = RunFolder(run).checkpoints();
-    const auto checkpoint = load_checkpoint(folder, options.step);
-    require(checkpoint && checkpoint->step == options.step, Exit::data,
-            "'{}' holds no whole checkpoint of step {}: `saddle checkpoints {}` lists those it holds", folder,
-            options.step, run);
+    const auto checkpoint = load_chosen(World::alone(), folder, options.step);
+    require(checkpoint.has_value(), Exit::data, "'{}' holds no checkpoint yet", folder);
     if (options.json)
       out.push_back(contents(*checkpoint));
     else
@@ -165,15 +178,14 @@ void add_checkpoints(CLI::App& app, Command& chosen) {
   sub->add_option("RUN", options->run, "Run folder, also of several trainers")->required();
   CLI::Option* verify = sub->add_flag(
       "--verify", options->verify, "Read them whole, as a resume would; else only manifests and sizes count");
-  sub->add_option("--step", options->step,
-                  "Show what is in the one of this step: options, versions, tensors, numbers")
-      ->check(CLI::NonNegativeNumber)
+  add_step(sub, options->step, "--step",
+           "Show what is in the one of this step, or in the `best`: options, versions, tensors, numbers")
       ->excludes(verify);
   sub->add_flag("--json", options->json, "Print JSON, an object for each trainer");
   sub->callback([options, &chosen] {
     chosen = Plain([options] {
       if (!launcher().first()) return 0;
-      return options->step >= 0 ? inspect(*options) : list(*options);
+      return !options->step.empty() ? inspect(*options) : list(*options);
     });
   });
 }

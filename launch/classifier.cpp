@@ -1,11 +1,14 @@
 #include "launch/classifier.h"
 
-#include <numeric>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
 
 #include "data/loader.h"
 #include "data/sampler.h"
 #include "dist/error.h"
-#include "dist/log.h"
+#include "dist/random.h"
 #include "dist/replica.h"
 #include "models/blocks/layers.h"
 #include "models/optimizer.h"
@@ -29,12 +32,58 @@ struct Classifier::Net : Module {
 
 namespace {
 
-constexpr int64_t kBatch = 128;
+constexpr int64_t kBatch = 128, kPiece = 500;
+constexpr int64_t kEpochs = 2, kMostEpochs = 20;  // of large and of small data
+constexpr int64_t kLeastSteps = 200;
+constexpr int64_t kMostHeldOut = 5000;
 
-std::vector<int64_t> consecutive(int64_t first, int64_t count) {
-  std::vector<int64_t> indices(count);
-  std::iota(indices.begin(), indices.end(), first);
-  return indices;
+// The first places of an order of [0, size) that the seed shuffles.
+std::vector<int64_t> shuffled(int64_t size, int64_t count, uint64_t seed) {
+  const Shuffle order(size, seed);
+  std::vector<int64_t> places(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) places[static_cast<size_t>(i)] = order(i);
+  return places;
+}
+
+struct Split {
+  std::vector<int64_t> training, held_out;
+};
+
+// Of every class a fifth is held out, or less of large data; of a class with two samples or more at least
+// one.
+Split split(const Dataset& data, uint64_t seed) {
+  const ClassTable table = class_table(data, "label", at::get_num_threads());
+  const double share = std::min(0.2, static_cast<double>(kMostHeldOut) / static_cast<double>(data.size()));
+  Split made;
+  for (int64_t label = 0; label < table.classes(); ++label) {
+    const int64_t count = table.count(label);
+    if (count == 0) continue;
+    const auto part = static_cast<int64_t>(std::lround(share * static_cast<double>(count)));
+    const int64_t held_out = std::min(count - 1, std::max<int64_t>(1, part));
+    const auto order = shuffled(count, count, Stream(seed, "held out", static_cast<uint64_t>(label)).key);
+    for (int64_t i = 0; i < count; ++i)
+      (i < held_out ? made.held_out : made.training)
+          .push_back(table.sample(label, order[static_cast<size_t>(i)]));
+  }
+  require(
+      !made.held_out.empty(), Exit::data,
+      "a classifier needs two images or more of a class, to learn from one and be tested on another; these "
+      "{} samples have {} classes with one image at most: pack more images of each",
+      data.size(), table.classes());
+  return made;
+}
+
+// Of `samples` those at `count` places from `first`, as if they were repeated for ever in orders that the
+// seed shuffles.
+Batch read_batch(const Dataset& data, const std::vector<int64_t>& samples, const Shuffle& order,
+                 int64_t first, int64_t count) {
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < count; ++i) indices.push_back(samples[static_cast<size_t>(order(first + i))]);
+  return data.read(indices);
+}
+
+torch::Tensor images_of(const Batch& batch) {
+  return to_model(batch["image"], torch::kCPU, torch::kFloat);
 }
 
 // `f` over pieces of a batch of images, concatenated.
@@ -42,38 +91,57 @@ template <class F>
 torch::Tensor in_pieces(const torch::Tensor& images, F f) {
   at::NoGradGuard no_grad;
   std::vector<torch::Tensor> pieces;
-  for (const torch::Tensor& piece : images.to(torch::kFloat).split(500)) pieces.push_back(f(piece));
+  for (const torch::Tensor& piece : images.to(torch::kFloat).split(kPiece)) pieces.push_back(f(piece));
   return torch::cat(pieces);
 }
 
 }  // namespace
 
-Classifier::Classifier(const Dataset& data, uint64_t seed, int64_t epochs, int64_t held_out) {
+Classifier::Classifier(const Dataset& data, uint64_t seed, const Dataset* held_out) {
   const Schema& schema = data.schema();
   require(schema.has("image") && schema.has("label"), Exit::data,
           "a classifier needs images with labels, found {}", describe(schema));
   Maker make(World::alone(), seed);
   net_ = std::make_unique<Net>(make, schema["image"], schema["label"].classes);
-  Replica replica(make.comm, net_->parameters());
-  const auto adam = make_optimizer(AdamOptions{.lr = 1e-3, .beta1 = 0.9}, replica.weights());
+  if (held_out) {
+    train(data, shuffled(data.size(), data.size(), seed), seed);
+    test(*held_out, shuffled(held_out->size(), std::min(held_out->size(), kMostHeldOut), seed));
+  } else {
+    const Split parts = split(data, seed);
+    train(data, parts.training, seed);
+    test(data, parts.held_out);
+  }
+}
 
-  const int64_t training = data.size() - std::min(held_out, data.size() / 5);
-  const Shuffle order(training, seed);
-  for (int64_t at = 0; at + kBatch <= epochs * training; at += kBatch) {
-    std::vector<int64_t> indices;
-    for (int64_t i = 0; i < kBatch; ++i) indices.push_back(order(at + i));
-    const Batch batch = data.read(indices);
+void Classifier::train(const Dataset& data, const std::vector<int64_t>& samples, uint64_t seed) {
+  Replica replica(World::alone(), net_->parameters());
+  const auto adam = make_optimizer(AdamOptions{.lr = 1e-3, .beta1 = 0.9}, replica.weights());
+  const auto size = static_cast<int64_t>(samples.size());
+  const int64_t batch = std::min(kBatch, size);
+  const int64_t epochs = std::clamp(kLeastSteps * batch / size, kEpochs, kMostEpochs);
+  const Shuffle order(size, seed);
+  for (int64_t at = 0; at + batch <= epochs * size; at += batch) {
+    const Batch read = read_batch(data, samples, order, at, batch);
     replica.zero_grad();
-    const torch::Tensor logits =
-        net_->f2->forward(net_->features(to_model(batch["image"], torch::kCPU, torch::kFloat)));
-    torch::cross_entropy_loss(logits, batch["label"]).backward();
+    const torch::Tensor logits = net_->f2->forward(net_->features(images_of(read)));
+    torch::cross_entropy_loss(logits, read["label"]).backward();
     at::NoGradGuard no_grad;
     adam->step(replica.weights(), replica.gradients());
   }
-  const Batch unseen = data.read(consecutive(training, data.size() - training));
-  const torch::Tensor right =
-      predict(to_model(unseen["image"], torch::kCPU, torch::kFloat)).eq(unseen["label"]);
-  accuracy_ = right.to(torch::kDouble).mean().item<double>();
+}
+
+void Classifier::test(const Dataset& data, const std::vector<int64_t>& samples) {
+  const auto size = static_cast<int64_t>(samples.size());
+  torch::Tensor of_class = torch::zeros({data.schema()["label"].classes}, torch::kLong);
+  int64_t right = 0;
+  for (int64_t at = 0; at < size; at += kPiece) {
+    const int64_t end = std::min(size, at + kPiece);
+    const Batch piece = data.read({samples.begin() + at, samples.begin() + end});
+    right += predict(images_of(piece)).eq(piece["label"]).sum().item<int64_t>();
+    of_class += torch::bincount(piece["label"], {}, of_class.numel());
+  }
+  accuracy_ = static_cast<double>(right) / static_cast<double>(size);
+  majority_ = of_class.max().item<double>() / static_cast<double>(size);
 }
 
 Classifier::~Classifier() = default;

@@ -7,6 +7,7 @@
 #include "dist/random.h"
 #include "dist/safetensors.h"
 #include "launch/commands.h"
+#include "launch/flags.h"
 #include "launch/preview.h"
 #include "launch/torchscript.h"
 
@@ -152,7 +153,7 @@ json typed_options(const Run& run) {
 }
 
 json describe(LoadedRun& run, const Target& target, bool raw) {
-  const Schema schema = schema_from_json(run.about.at("schema"));
+  const Schema schema = run.schema();
   const torch::ScalarType dtype = run.system->context().dtype;
   json nets = json::array(), inputs = json::array();
   bool averaged = false;
@@ -221,15 +222,24 @@ std::pair<std::string, double> checked_script(const Target& target, bool raw, co
 }
 
 struct ExportFlags {
-  std::string run, to, out;
+  std::string run, step, to, out;
   ExportOptions options;
 };
+
+void require_writable(const ExportFlags& flags) {
+  const std::vector<std::string> endings =
+      flags.to == "safetensors" ? std::vector<std::string>{".safetensors"}
+                                : std::vector<std::string>{".pt", ".pth", ".ts", ".torchscript"};
+  const std::string reason = unwritable(flags.out, endings);
+  require(reason.empty(), Exit::usage, "--to {} --out {}", flags.to, reason);
+}
 
 int export_run(World& world, const ExportFlags& flags) {
   const Comm host = world.comm("cpu");
   host.together([&] {
     if (host.rank() != 0) return;
-    const auto run = load_run(flags.run, World::alone());
+    require_writable(flags);
+    const auto run = load_run(flags.run, World::alone(), flags.step);
     std::string checked;
     if (flags.to == "safetensors")
       export_safetensors(*run, flags.options, flags.out);
@@ -275,13 +285,14 @@ void add_export(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<ExportFlags>();
   CLI::App* sub =
       app.add_subcommand("export", "Write a run's generator as a file that PyTorch loads without saddle");
-  sub->add_option("run", flags->run, "Run folder; its newest checkpoint is taken")->required();
+  sub->add_option("run", flags->run, "Run folder")->required();
+  add_step(sub, flags->step);
   sub->add_option(
          "--to", flags->to,
          "safetensors: the weights by name; torchscript: torch.jit.load(FILE)(z), or (z, y) with labels")
       ->required()
       ->check(CLI::IsMember({"safetensors", "torchscript"}));
-  sub->add_option("--out", flags->out, "File to write")->required();
+  sub->add_option("--out", flags->out, "File to write: .safetensors, or .pt of TorchScript")->required();
   sub->add_option("--net", flags->options.nets,
                   "Another net, such as D; repeatable (default: what samples are drawn with)");
   sub->add_flag("--raw", flags->options.raw, "The live weights instead of their moving average");

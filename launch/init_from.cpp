@@ -4,11 +4,11 @@
 #include <set>
 
 #include "data/pack/utf8.h"
-#include "dist/checkpoint.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/log.h"
 #include "dist/safetensors.h"
+#include "launch/choose_step.h"
 #include "launch/run_folder.h"
 
 namespace saddle {
@@ -23,20 +23,26 @@ struct Source {
   json about;  // what is recorded of it
 };
 
-Source open(const Comm& host, const std::string& path) {
+Source open(const Comm& host, const std::string& path, const std::string& step) {
   Source source;
   const bool file = std::filesystem::is_regular_file(path);
   host.together([&] {
     require(file || std::filesystem::is_directory(path), Exit::usage,
             "--init-from '{}': expected a run folder or a safetensors file", path);
+    require(!file || step.empty(), Exit::usage, "--init-from-step {}: '{}' is no run folder but one file",
+            step, path);
     if (!file) return;
     source.state.tensors = read_safetensors(path);
     source.about = {{"source", escape_bytes(path)}, {"xxh3_128", hash_file(path)}};
   });
   if (file) return source;
-  auto checkpoint = load_checkpoint(host, RunFolder(path).checkpoints());
+  auto checkpoint = load_chosen(host, RunFolder(path).checkpoints(), step);
   host.together([&] {
-    require(checkpoint.has_value(), Exit::usage, "--init-from '{}': there is no checkpoint in it", path);
+    require(
+        checkpoint.has_value(), Exit::usage,
+        "--init-from '{}': there is no checkpoint in it: expected a run folder; --init-from-step chooses one "
+        "of its checkpoints",
+        path);
     source.state = std::move(checkpoint->state);
     source.about = {{"source", escape_bytes(checkpoint->folder)}, {"step", checkpoint->step}};
   });
@@ -123,8 +129,8 @@ std::string listed(const std::vector<std::string>& lines) {
 
 }  // namespace
 
-json init_from(const Comm& host, System& system, const std::string& path) {
-  Source source = open(host, path);
+json init_from(const Comm& host, System& system, const std::string& path, const std::string& step) {
+  Source source = open(host, path, step);
   Taker taker(system, source.state);
   host.together([&] {
     system.visit(taker);

@@ -2,9 +2,9 @@
 
 #include <filesystem>
 
-#include "dist/checkpoint.h"
 #include "dist/error.h"
 #include "dist/file.h"
+#include "launch/choose_step.h"
 #include "launch/run_folder.h"
 
 namespace saddle {
@@ -15,7 +15,7 @@ void visit_run(StateVisitor& visitor, int64_t& step, int64_t& position, System& 
   system.visit(visitor);
 }
 
-std::unique_ptr<LoadedRun> load_run(const std::string& folder, const Comm& comm) {
+std::unique_ptr<LoadedRun> load_run(const std::string& folder, const Comm& comm, const std::string& step) {
   auto loaded = std::make_unique<LoadedRun>();
   const RunFolder place(folder);
   std::optional<Checkpoint> checkpoint;
@@ -24,18 +24,17 @@ std::unique_ptr<LoadedRun> load_run(const std::string& folder, const Comm& comm)
             "'{}' holds no run (no options.toml): pass the folder given to `saddle train --out`", folder);
     loaded->run.resolve(read_file(place.options()), place.options(), {});
   });
-  checkpoint = load_checkpoint(comm, place.checkpoints());
+  checkpoint = load_chosen(comm, place.checkpoints(), step);
   comm.together([&] {
     require(checkpoint.has_value(), Exit::usage,
             "'{}' has no checkpoint yet: wait for the first, or train with a smaller checkpoint.every",
             folder);
   });
-  const Schema schema = schema_from_json(checkpoint->about.at("schema"));
-  loaded->system = std::make_unique<System>(loaded->run.build(schema, loaded->run.context(comm)));
+  loaded->about = std::move(checkpoint->about);
+  loaded->system = std::make_unique<System>(loaded->run.build(loaded->schema(), loaded->run.context(comm)));
   int64_t position = 0;
   restore([&](StateVisitor& visitor) { visit_run(visitor, loaded->step, position, *loaded->system); },
           checkpoint->state);
-  loaded->about = std::move(checkpoint->about);
   return loaded;
 }
 

@@ -15,14 +15,17 @@ struct LoadedRun {
   std::unique_ptr<System> system;
   int64_t step = 0;
   nlohmann::json about;  // what the checkpoint says of the run
-  // The data it was trained on; Exit::data if that folder is gone.
+  Schema schema() const { return schema_from_json(about.at("schema")); }  // of the data it was trained on
+  // These data; Exit::data if that folder is gone.
   std::shared_ptr<Dataset> data() const { return open_data(run.options.data); }
 };
 
 // Shows what a checkpoint holds, as Trainer::visit does, without a trainer.
 void visit_run(StateVisitor& visitor, int64_t& step, int64_t& position, System& system);
 
-// Collective. The newest whole checkpoint. Exit::usage if the folder holds no run or no checkpoint.
-std::unique_ptr<LoadedRun> load_run(const std::string& folder, const Comm& comm);
+// Collective. From the checkpoint that `step` names (choose_step.h). Exit::usage if the folder holds no run
+// or no such checkpoint.
+std::unique_ptr<LoadedRun> load_run(const std::string& folder, const Comm& comm,
+                                    const std::string& step = "");
 
 }  // namespace saddle

@@ -1,9 +1,13 @@
 #include "launch/measures.h"
 
 #include <cmath>
+#include <filesystem>
 #include <optional>
 
+#include "data/index.h"
+#include "data/kind.h"
 #include "dist/error.h"
+#include "dist/log.h"
 #include "launch/classifier.h"
 #include "launch/preview.h"
 #include "losses/metrics/frechet.h"
@@ -26,7 +30,9 @@ bool is_mixture(const Dataset& data) {
 }
 
 bool is_labelled_images(const Dataset& data) {
-  return data.schema().has("image") && data.schema().has("label");
+  const Schema& schema = data.schema();
+  return schema.has("image") && kind_of(schema["image"]) == Kind::picture && schema.has("label") &&
+         kind_of(schema["label"]) == Kind::label;
 }
 
 ModeCoverage coverage(const Batch& samples, const Dataset& data) {
@@ -44,16 +50,45 @@ json judge_modes(const Batch& samples, const Dataset& data) {
           {"reverse_kl", c.reverse_kl}};
 }
 
-torch::Tensor real_features(const Classifier& judge, const Dataset& data, int64_t first, int64_t count) {
-  return judge.features(real_samples(data, "image", first, count, torch::kFloat));
+// Of real images at places of the order that the seed shuffles: what was packed class by class is mixed.
+torch::Tensor real_features(const Classifier& judge, const Dataset& data, uint64_t seed, Range places) {
+  constexpr int64_t kPiece = 500;  // held in memory at once
+  std::vector<torch::Tensor> pieces;
+  for (int64_t at = 0; at < places.count; at += kPiece)
+    pieces.push_back(judge.features(real_samples(
+        data, "image", seed, {places.first + at, std::min(kPiece, places.count - at)}, torch::kFloat)));
+  return torch::cat(pieces);
 }
 
-json judge_images(const Batch& samples, const Dataset& data, uint64_t seed) {
-  const Classifier judge(data, seed);
+// Half of the real images at most, so that as many others are left to compare with.
+int64_t compared(const Dataset& data, int64_t samples) {
+  const int64_t n = std::min(samples, data.size() / 2);
+  require(n >= 2, Exit::data, "a Frechet distance needs four real images or more, these data have {}",
+          data.size());
+  return n;
+}
+
+std::shared_ptr<Classifier> trained(const Dataset& data, const Dataset* held_out, uint64_t seed) {
+  auto judge = std::make_shared<Classifier>(data, seed, held_out);
+  if (judge->held_out_accuracy() <= judge->majority_share())
+    log::warn(
+        "the classifier is right on {:.1f} % of the images it has not seen; naming their commonest class "
+        "each "
+        "time would be on {:.1f} %. What it says of samples means little: are there too few images, or wrong "
+        "labels? `saddle check` shows them",
+        100 * judge->held_out_accuracy(), 100 * judge->majority_share());
+  return judge;
+}
+
+json judge_images(const Batch& samples, const Dataset& data, const Dataset* held_out, uint64_t seed) {
+  const auto trained_here = trained(data, held_out, seed);
+  const Classifier& judge = *trained_here;
   const torch::Tensor images = samples["image"].to(torch::kFloat);
   const torch::Tensor predicted = judge.predict(images);
   const int64_t classes = data.schema()["label"].classes;
   json result = {{"classifier_accuracy", judge.held_out_accuracy()},
+                 {"classifier_tested_on", held_out ? "validation" : "a share of every class"},
+                 {"majority_share", judge.majority_share()},
                  {"classes_drawn", torch::bincount(predicted, {}, classes).gt(0).sum().item<int64_t>()},
                  {"of", classes}};
   if (samples.has("label")) {
@@ -63,10 +98,12 @@ json judge_images(const Batch& samples, const Dataset& data, uint64_t seed) {
       result["agreement_by_class"].push_back(
           right.masked_select(labels.eq(k)).to(torch::kDouble).mean().item<double>());
   }
-  const int64_t n = std::min(images.size(0), data.size() / 2);
-  const torch::Tensor real = real_features(judge, data, 0, n);
+  const int64_t n = compared(data, images.size(0));
+  const torch::Tensor real = real_features(judge, data, seed, {0, n});
+  result["fd_samples"] = n;
   result["fd_classifier"] = frechet_distance(judge.features(images).narrow(0, 0, n), real);
-  result["fd_classifier_real_against_real"] = frechet_distance(real_features(judge, data, n, n), real);
+  result["fd_classifier_real_against_real"] =
+      frechet_distance(real_features(judge, data, seed, {n, n}), real);
   return result;
 }
 
@@ -124,13 +161,14 @@ Metric fd(const Dataset& data, const Comm& host, const MetricOptions& options) {
   require(is_labelled_images(data), Exit::usage,
           "tournament.metric=fd needs images with labels, the data are {}: choose critic",
           describe(data.schema()));
-  const int64_t n = std::min(options.samples, data.size() / 2);
+  int64_t n = 0;
   std::shared_ptr<Classifier> judge;
   torch::Tensor real;
   host.together([&] {
     if (host.rank() != 0) return;
-    judge = std::make_shared<Classifier>(data, options.seed);
-    real = real_features(*judge, data, 0, n);
+    n = compared(data, options.samples);
+    judge = trained(data, options.held_out, options.seed);
+    real = real_features(*judge, data, options.seed, {0, n});
   });
   return {"fd", false, on_rank_0(host, [judge, real, n](const Batch& samples) {
             return frechet_distance(judge->features(samples["image"]).narrow(0, 0, n), real);
@@ -139,9 +177,21 @@ Metric fd(const Dataset& data, const Comm& host, const MetricOptions& options) {
 
 }  // namespace
 
-json measure(const Batch& samples, const Dataset& data, uint64_t seed) {
+std::shared_ptr<Dataset> validation_beside(const std::string& folder, const Schema& schema) {
+  std::filesystem::path train = std::filesystem::path(folder).lexically_normal();
+  if (!train.has_filename()) train = train.parent_path();
+  const std::string beside = (train.parent_path() / "validation").string();
+  if (train.filename() != "train" || !has_index(beside)) return nullptr;
+  auto data = open_shards(beside);
+  if (data->schema() == schema) return data;
+  log::warn("'{}' is not used, for it is not like the data: it has {}, the data have {}", beside,
+            describe(data->schema()), describe(schema));
+  return nullptr;
+}
+
+json measure(const Batch& samples, const Dataset& data, const Dataset* held_out, uint64_t seed) {
   if (is_mixture(data)) return judge_modes(samples, data);
-  if (is_labelled_images(data)) return judge_images(samples, data, seed);
+  if (is_labelled_images(data)) return judge_images(samples, data, held_out, seed);
   fail(Exit::usage, "no measure fits these data ({}): expected a generated mixture, or images with labels",
        describe(data.schema()));
 }

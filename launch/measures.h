@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -11,10 +12,15 @@
 
 namespace saddle {
 
+// The folder `validation` beside the data set `train`, as `saddle pack --validation` makes it; nothing if
+// there is none. One with other fields or classes is warned of, and nothing too. `folder` is
+// TrainOptions::data.
+std::shared_ptr<Dataset> validation_beside(const std::string& folder, const Schema& schema);
+
 // On one rank. The measures that fit the data: modes covered of a generated mixture; of labelled images the
-// agreement of requested labels with those of a classifier trained on the data, and the Fréchet distance of
-// its features with its noise floor. Exit::usage if none fits.
-nlohmann::json measure(const Batch& samples, const Dataset& data, uint64_t seed);
+// agreement of requested labels with those of a classifier trained on the data and tested on `held_out`
+// (classifier.h), and the Fréchet distance of its features with its noise floor. Exit::usage if none fits.
+nlohmann::json measure(const Batch& samples, const Dataset& data, const Dataset* held_out, uint64_t seed);
 
 struct Metric {
   std::string name;
@@ -28,6 +34,7 @@ struct MetricOptions {
   int64_t batch = 64;      // samples that pass a discriminator at once, as in training
   int64_t samples = 1024;  // that `value` will be given
   uint64_t seed = 0;
+  const Dataset* held_out = nullptr;  // for the classifier
 };
 
 // Collective over `host`, the system's ranks. By name:

@@ -5,23 +5,24 @@
 namespace saddle {
 namespace {
 
-// The gradient's norm makes both decisions: to clip, and to skip.
+// The gradient's norm is reported, and makes both decisions: to clip, and to skip.
 Rescale rescale(Player& player, const StepRule& rule, const std::string& phase, Stats& stats) {
   const bool skip = rule.skip || player.loss_scale;
-  if (!skip && rule.clip <= 0) return {};
-  torch::Tensor norm = player.replica.gradients().norm().to(torch::kFloat).reshape({1});
-  Rescale made{.divisor = torch::ones_like(norm), .skip = {}};
+  torch::Tensor norm = player.replica.gradients().norm();
+  Rescale made;
   if (player.loss_scale) {
     made.divisor = player.loss_scale->value().clone();
-    norm = norm / made.divisor;
+    norm = norm / made.divisor.squeeze();
   }
+  stats.report("gradient/" + phase, norm.nan_to_num(0, 0, 0));
+  norm = norm.to(torch::kFloat).reshape({1});
   if (skip) {
     made.skip = norm.isfinite().logical_not().to(torch::kFloat);
     stats.report("skipped/" + phase, made.skip);
     if (player.loss_scale) player.loss_scale->update(made.skip);
   }
+  if (!made.divisor.defined() && (skip || rule.clip > 0)) made.divisor = torch::ones_like(norm);
   if (rule.clip > 0) made.divisor = made.divisor * (norm / rule.clip).clamp_min(1);
-  stats.report("gradient/" + phase, norm.nan_to_num(0, 0, 0));
   return made;
 }
 

@@ -8,6 +8,7 @@
 #include "dist/file.h"
 #include "dist/flight.h"
 #include "launch/open_data.h"
+#include "launch/reported.h"
 #include "launch/session.h"
 #include "launch/stopping.h"
 
@@ -150,6 +151,9 @@ Prepared prepare(Plan& plan, const Teams& teams) {
   made.feeds = open_feeds(teams.all, reading);
   made.data = side_by_side(made.feeds);
   const flight::Doing doing("set-up", kSetup * options.watch_timeout);
+  teams.all.together([&] {
+    if (teams.all.rank() == 0) require_reported(plan.run, schema_of(made.feeds));
+  });
   teams.all.together([&] { made.trainer = std::make_unique<Trainer>(plan.run, teams.comm, made.feeds); });
   return made;
 }

@@ -2,10 +2,11 @@
 
 #include <ATen/ops/eye.h>
 
-#include <numeric>
-
+#include "data/caption.h"
+#include "data/kind.h"
 #include "data/loader.h"
 #include "data/picture.h"
+#include "data/sampler.h"
 #include "dist/differentiable.h"
 #include "dist/error.h"
 
@@ -55,6 +56,55 @@ Batch draw_part(System& system, const Drawing& drawing, Range part) {
   return samples;
 }
 
+// A grid; classes in turn have a column each and its name above, if there are few enough.
+torch::Tensor class_grid(const System& system, const Drawing& drawing, const Schema& schema,
+                         const torch::Tensor& images) {
+  constexpr int64_t kColumns = 16;
+  const bool in_turn = system.classes > 0 && drawing.label < 0;
+  if (!in_turn || system.classes > kColumns) return grid(images, in_turn ? kColumns : 0);
+  std::vector<std::string> names;
+  for (int64_t k = 0; k < system.classes; ++k) names.push_back(class_name(schema["label"], k));
+  const torch::Tensor cells = grid(images, system.classes);
+  return torch::cat({captions(names, cells.size(2)).narrow(0, 0, cells.size(0)), cells}, 1);
+}
+
+torch::Tensor scatter_over(const torch::Tensor& real, const torch::Tensor& fake) {
+  const torch::Tensor under = real.flatten(1), over = fake.flatten(1).to(torch::kDouble);
+  const torch::Tensor plane = plane_of(under);
+  return scatter(under.mm(plane), over.mm(plane));
+}
+
+int64_t label_of(const Dataset& data, int64_t sample) {
+  const Schema& schema = data.schema();
+  int64_t label = 0;
+  std::vector<Place> places(schema.fields.size());
+  places[static_cast<size_t>(&schema["label"] - schema.fields.data())].row = &label;
+  data.read_sample(sample, places);
+  return label;
+}
+
+// Real images of each class in turn; grey where a search through some thousand samples finds none.
+torch::Tensor in_turn(const Dataset& data, const std::string& field, int64_t classes,
+                      const Drawing& drawing) {
+  constexpr int64_t kPatience = 64, kLeast = 4096;  // samples looked at
+  const Shuffle order(data.size(), drawing.seed);
+  const int64_t most = std::min(data.size(), std::max(kLeast, kPatience * drawing.count));
+  std::vector<int64_t> next(static_cast<size_t>(classes)), places, samples;
+  for (int64_t k = 0; k < classes; ++k) next[static_cast<size_t>(k)] = k;
+  for (int64_t p = 0; p < most && static_cast<int64_t>(places.size()) < drawing.count; ++p) {
+    const int64_t sample = order(p);
+    int64_t& place = next.at(static_cast<size_t>(label_of(data, sample)));
+    if (place >= drawing.count) continue;
+    places.push_back(place);
+    samples.push_back(sample);
+    place += classes;
+  }
+  const torch::Tensor found = to_model(data.read(samples)[field], torch::kCPU, torch::kFloat);
+  std::vector<int64_t> shape = found.sizes().vec();
+  shape[0] = drawing.count;
+  return torch::zeros(shape).index_copy(0, torch::tensor(places), found);
+}
+
 }  // namespace
 
 std::string input_name(size_t i) {
@@ -72,23 +122,34 @@ Batch draw_samples(System& system, const Drawing& drawing, const Comm& host) {
   return all;
 }
 
-torch::Tensor real_samples(const Dataset& data, const std::string& field, int64_t first, int64_t count,
+torch::Tensor real_samples(const Dataset& data, const std::string& field, uint64_t seed, Range places,
                            torch::ScalarType dtype) {
-  std::vector<int64_t> indices(std::min(count, data.size() - first));
-  std::iota(indices.begin(), indices.end(), first);
+  const Shuffle order(data.size(), seed);
+  std::vector<int64_t> indices;
+  for (int64_t i = places.first; i < places.first + places.count; ++i) indices.push_back(order(i));
   return to_model(data.read(indices)[field], torch::kCPU, dtype);
 }
 
-torch::Tensor preview(System& system, const Drawing& drawing, const Dataset* data) {
+torch::Tensor preview(System& system, const Drawing& drawing, const Schema& schema, const Dataset* data) {
   const Batch samples = draw_samples(system, drawing);
   const auto& [name, fake] = *samples.begin();
-  if (fake.dim() == 4)
-    return grid(fake, system.classes > 0 && drawing.label < 0 ? std::min<int64_t>(system.classes, 16) : 0);
+  if (fake.dim() == 4) return class_grid(system, drawing, schema, fake);
   require(data != nullptr, Exit::usage, "a scatter plot needs the data the run was trained on");
-  const torch::Tensor points = fake.flatten(1).to(torch::kDouble);
-  const torch::Tensor real = real_samples(*data, name, 0, points.size(0), torch::kDouble).flatten(1);
-  const torch::Tensor plane = plane_of(real);
-  return scatter(real.mm(plane), points.mm(plane));
+  return scatter_over(real_samples(*data, name, drawing.seed, {0, drawing.count}, torch::kDouble), fake);
+}
+
+torch::Tensor real_preview(System& system, const Drawing& drawing, const Dataset& data) {
+  const Batch one = draw_samples(system, {.count = 1});
+  const auto& [name, fake] = *one.begin();
+  const auto of_order = [&, name = name](Range places, torch::ScalarType dtype) {
+    return real_samples(data, name, drawing.seed, places, dtype);
+  };
+  if (fake.dim() != 4)
+    return scatter_over(of_order({0, drawing.count}, torch::kDouble),
+                        of_order({drawing.count, drawing.count}, torch::kDouble));
+  return class_grid(system, drawing, data.schema(),
+                    system.classes > 0 ? in_turn(data, name, system.classes, drawing)
+                                       : of_order({0, drawing.count}, torch::kFloat));
 }
 
 }  // namespace saddle

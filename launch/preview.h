@@ -22,13 +22,15 @@ Batch draw_samples(System& system, const Drawing& drawing);
 // Collective over host ranks. The same samples, each rank drawing its share, which need not be equal.
 Batch draw_samples(System& system, const Drawing& drawing, const Comm& host);
 
-// uint8 [3 or 1, H, W]. Images: a grid, conditional ones a column a class. Vectors: real points grey,
-// generated ones in colour; of more than two dimensions the data's two principal ones. `data` may be null for
-// images.
-torch::Tensor preview(System& system, const Drawing& drawing, const Dataset* data);
+// uint8 [3 or 1, H, W]. Images: a grid, of few classes in turn a column each under its name. Vectors: real
+// points grey, generated ones in colour; of more than two dimensions the data's two principal ones. `schema`
+// is of the data; they themselves may be null for images.
+torch::Tensor preview(System& system, const Drawing& drawing, const Schema& schema, const Dataset* data);
+// Real samples in the layout of `preview`, as a perfect generator's would look.
+torch::Tensor real_preview(System& system, const Drawing& drawing, const Dataset& data);
 
-// The first `count` samples of a field, as nets see them.
-torch::Tensor real_samples(const Dataset& data, const std::string& field, int64_t first, int64_t count,
+// A field of the samples at these places of an order that the seed shuffles, as nets see them.
+torch::Tensor real_samples(const Dataset& data, const std::string& field, uint64_t seed, Range places,
                            torch::ScalarType dtype);
 
 }  // namespace saddle

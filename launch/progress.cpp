@@ -7,6 +7,14 @@
 #include "dist/log.h"
 
 namespace saddle {
+namespace {
+
+// What is for the log alone: the line of a terminal holds losses.
+bool is_detail(const std::string& name) {
+  return name.starts_with("gradient/") || name.starts_with("D/");
+}
+
+}  // namespace
 
 Progress::Progress(int64_t first_step, int64_t steps)
     : first_step_(first_step),
@@ -19,7 +27,8 @@ void Progress::tick(int64_t step, double images_per_second, const std::vector<Mo
   std::string line =
       fmt::format("step {}/{}  {}%  {:.0f} images/s", step, steps_, 100 * step / steps_, images_per_second);
   for (const Moments& m : stats)
-    line += fmt::format("  {} {:.3f}", m.name.starts_with("loss/") ? m.name.substr(5) : m.name, m.mean);
+    if (!is_detail(m.name))
+      line += fmt::format("  {} {:.3f}", m.name.starts_with("loss/") ? m.name.substr(5) : m.name, m.mean);
   if (substituted > 0) line += fmt::format("  {} damaged samples replaced", substituted);
   line += "  ETA " + eta(step);
   if (terminal_)

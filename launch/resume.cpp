@@ -91,7 +91,7 @@ Opened open_or_resume(Prepared& prepared) {
   if (checkpoint && checkpoint->about.contains("init_from"))
     opened.facts["init_from"] = checkpoint->about["init_from"];
   if (!checkpoint && !flags.init_from.empty())
-    opened.facts["init_from"] = init_from(teams.all, trainer.system(), flags.init_from);
+    opened.facts["init_from"] = init_from(teams.all, trainer.system(), flags.init_from, flags.init_from_step);
   teams.all.together([&] {
     if (teams.count > 1)
       opened.tournament =
@@ -99,7 +99,8 @@ Opened open_or_resume(Prepared& prepared) {
   });
   teams.all.together([&] {
     if (checkpoint) restore([&](StateVisitor& v) { trainer.visit(v); }, checkpoint->state);
-    if (teams.host.rank() != 0) return;
+    // A run that is not gone on with stays as it is.
+    if (teams.host.rank() != 0 || trainer.steps() >= run.options.steps) return;
     prepared.folder.save_options(run);
     prepared.folder.open_log(trainer.steps());
   });

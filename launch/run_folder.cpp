@@ -1,6 +1,9 @@
 #include "launch/run_folder.h"
 
+#include <fmt/chrono.h>
+
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <regex>
 #include <set>
@@ -35,6 +38,14 @@ std::vector<std::string> strangers(const std::string& folder) {
   require(!error, Exit::io, "--out: cannot read the folder '{}': {}", folder, error.message());
   std::sort(names.begin(), names.end());
   return names;
+}
+
+// "2026-11-28T17:05:09.120Z"
+std::string utc_now() {
+  const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds),
+                     now.time_since_epoch().count() % 1000);
 }
 
 }  // namespace
@@ -82,13 +93,18 @@ void RunFolder::open_log(int64_t step) {
   log_.open(log_file(), std::ios::app);
 }
 
-void RunFolder::log(const json& line) {
+void RunFolder::log(json line) {
+  line["time"] = utc_now();
   log_ << line.dump() << std::endl;
   require(log_.good(), Exit::io, "cannot write '{}': is the disk full?", log_file());
 }
 
 std::string RunFolder::sample(int64_t step) const {
   return fmt::format("{}/samples/step-{:06}.png", path_, step);
+}
+
+std::string RunFolder::real_samples() const {
+  return path_ + "/samples/real.png";
 }
 
 json about(const Run& run, const Schema& schema, const std::string& fingerprint) {

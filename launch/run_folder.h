@@ -22,7 +22,7 @@ class RunFolder {
   void save_options(const Run& run) const;
   // On one rank. Opens log.jsonl for appending, without the lines after `step` that a killed run left.
   void open_log(int64_t step);
-  void log(const nlohmann::json& line);
+  void log(nlohmann::json line);  // with the key "time", in UTC
 
   const std::string& path() const { return path_; }
   std::string options() const { return path_ + "/options.toml"; }
@@ -31,6 +31,7 @@ class RunFolder {
   std::string lock() const { return path_ + "/run.lock"; }
   std::string trace() const { return path_ + "/trace.json"; }
   std::string sample(int64_t step) const;
+  std::string real_samples() const;
 
  private:
   std::string path_;

@@ -1,11 +1,13 @@
-// saddle sample: samples drawn from a run's newest checkpoint, as a picture or as tensors.
-#include <filesystem>
+// saddle sample: samples drawn from a run's checkpoint, as a picture or as tensors.
+#include <charconv>
 
+#include "data/kind.h"
 #include "data/picture.h"
 #include "dist/error.h"
 #include "dist/log.h"
 #include "dist/safetensors.h"
 #include "launch/commands.h"
+#include "launch/flags.h"
 #include "launch/load_run.h"
 #include "launch/preview.h"
 
@@ -13,37 +15,70 @@ namespace saddle {
 namespace {
 
 struct SampleFlags {
-  std::string run, out = "grid.png";
+  std::string run, step, label, out = "grid.png";
   Drawing drawing;
 };
 
-// Samples, labels and the latents they came from: what PyTorch needs to draw the same.
-void write_tensors(LoadedRun& run, const SampleFlags& flags) {
+// A class by its name or, where none is called so, by its number.
+int64_t class_of(const Field& label, const std::string& text) {
+  const auto& names = label.class_names;
+  if (const auto named = std::find(names.begin(), names.end(), text); named != names.end())
+    return named - names.begin();
+  int64_t number = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool is_number = error == std::errc() && end == text.data() + text.size();
+  require(is_number || names.empty(), Exit::usage,
+          "--label {}: no class is called so; did you mean '{}'? `saddle check DATA` lists the names", text,
+          names.empty() ? text : nearest(text, names));
+  require(is_number && number >= 0 && number < label.classes, Exit::usage,
+          "--label {}: this system has labels 0 to {}", text, label.classes - 1);
+  return number;
+}
+
+Drawing drawing_of(const LoadedRun& run, const SampleFlags& flags) {
   Drawing drawing = flags.drawing;
+  if (flags.label.empty()) return drawing;
+  require(run.system->classes > 0, Exit::usage, "--label {}: this system has no labels", flags.label);
+  drawing.label = class_of(run.schema()["label"], flags.label);
+  return drawing;
+}
+
+// Samples, labels and the latents they came from: what PyTorch needs to draw the same.
+void write_tensors(LoadedRun& run, Drawing drawing, const std::string& out) {
   drawing.latents = true;
   const Batch samples = draw_samples(*run.system, drawing);
-  publish_safetensors(flags.out, {samples.begin(), samples.end()},
+  publish_safetensors(out, {samples.begin(), samples.end()},
                       {{"system", run.run.options.system},
                        {"step", std::to_string(run.step)},
                        {"seed", std::to_string(drawing.seed)},
                        {"weights", drawing.raw ? "raw" : "average"}});
 }
 
-void draw_picture(LoadedRun& run, const SampleFlags& flags) {
+void draw_picture(LoadedRun& run, const Drawing& drawing, const std::string& out) {
   // Points are drawn over the data's; pictures do not need the data to be there still.
   const auto data = has_data(run.run.options.data) ? run.data() : nullptr;
-  write_png(flags.out, preview(*run.system, flags.drawing, data.get()));
+  write_png(out, preview(*run.system, drawing, run.schema(), data.get()));
+}
+
+std::string of_class(const LoadedRun& run, const Drawing& drawing) {
+  if (drawing.label < 0) return "";
+  const std::string name = class_name(run.schema()["label"], drawing.label);
+  const std::string number = std::to_string(drawing.label);
+  return " of class " + (name == number ? name : fmt::format("{} ({})", name, number));
 }
 
 int sample(World& world, const SampleFlags& flags) {
   const Comm comm = world.comm("cpu");
-  const auto loaded = load_run(flags.run, comm);
+  const auto loaded = load_run(flags.run, comm, flags.step);
   comm.together([&] {
     if (comm.rank() != 0) return;
-    const bool tensors = std::filesystem::path(flags.out).extension() == ".safetensors";
-    (tensors ? write_tensors : draw_picture)(*loaded, flags);
-    log::info("{} samples of '{}' at step {}, {} weights, in {}", flags.drawing.count, flags.run,
-              loaded->step, flags.drawing.raw ? "raw" : "averaged", flags.out);
+    const Drawing drawing = drawing_of(*loaded, flags);
+    if (ending_of(flags.out) == ".safetensors")
+      write_tensors(*loaded, drawing, flags.out);
+    else
+      draw_picture(*loaded, drawing, flags.out);
+    log::info("{} samples{} of '{}' at step {}, {} weights, in {}", drawing.count, of_class(*loaded, drawing),
+              flags.run, loaded->step, drawing.raw ? "raw" : "averaged", flags.out);
   });
   return 0;
 }
@@ -52,7 +87,7 @@ int sample(World& world, const SampleFlags& flags) {
 
 void add_sample(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<SampleFlags>();
-  CLI::App* sub = app.add_subcommand("sample", "Draw samples from a run's newest checkpoint");
+  CLI::App* sub = app.add_subcommand("sample", "Draw samples from a checkpoint of a run");
   sub->add_option("run", flags->run, "Run folder")->required();
   sub->add_option("--n", flags->drawing.count, "Number of samples")
       ->check(CLI::Range(1, 1000000))
@@ -61,11 +96,13 @@ void add_sample(CLI::App& app, Command& chosen) {
          "--out", flags->out,
          "FILE.png: a grid of images, or a scatter plot of points; FILE.safetensors: samples, labels "
          "and latents z as tensors")
+      ->check(written_as({".png", ".safetensors"}))
       ->capture_default_str();
+  add_step(sub, flags->step);
   sub->add_option("--seed", flags->drawing.seed, "Seed of the latents")->capture_default_str();
-  sub->add_option("--label", flags->drawing.label,
-                  "Class to draw, for conditional systems (default: all in turn)")
-      ->check(CLI::NonNegativeNumber);
+  sub->add_option("--label", flags->label,
+                  "Class to draw, for conditional systems: a name, or a number as `saddle check` lists them "
+                  "(default: all in turn)");
   sub->add_flag("--raw", flags->drawing.raw, "From the live weights instead of their moving average");
   sub->callback([flags, &chosen] { chosen = [flags](World& world) { return sample(world, *flags); }; });
 }

@@ -23,6 +23,16 @@ const Comm& agreeing(const Session::Setup& setup) {
   return comm.device().is_cpu() && setup.teams.count == 1 ? comm : setup.host;
 }
 
+// Of each player, as "lr/g".
+json learning_rates(const OptionTable& table) {
+  const std::string end = ".lr";
+  json rates = json::object();
+  for (const OptionTable::Option& option : table.options())
+    if (option.key.ends_with(end))
+      rates["lr/" + option.key.substr(0, option.key.size() - end.size())] = *std::get<double*>(option.value);
+  return rates;
+}
+
 }  // namespace
 
 Session::Session(Setup setup)
@@ -40,6 +50,7 @@ Session::Session(Setup setup)
 Exit Session::loop() {
   Progress progress(trainer_.steps(), options_.steps);
   Agreement::Flags agreed;
+  if (trainer_.steps() == 0 && options_.sample_every > 0) first_pictures();
   tick_start_ = trace::now();
   while (trainer_.steps() < options_.steps && !agreed.stop()) {
     agreement_.ask({.signalled = StopSignals::received() != 0,
@@ -104,6 +115,7 @@ void Session::tick(Progress& progress) {
                  {"step_ms", step_ms}};
     if (options_.on_bad == "skip") line["substituted"] = bad;
     for (const Moments& m : stats_) line[m.name] = m.mean;
+    line.update(learning_rates(setup_.run.table));
     if (!saved_.empty()) line["checkpoints"] = std::exchange(saved_, json::array());
     setup_.folder.log(line);
     if (setup_.host.rank() == 0) progress.tick(step, rate, stats_, bad);
@@ -129,12 +141,27 @@ int64_t Session::substituted() const {
 }
 
 void Session::picture() {
+  draw([&](const Drawing& drawing) {
+    write_png(setup_.folder.sample(trainer_.steps()),
+              preview(trainer_.system(), drawing, setup_.data->schema(), setup_.data.get()));
+  });
+}
+
+// What training starts from, and what it is to come to.
+void Session::first_pictures() {
+  picture();
+  draw([&](const Drawing& drawing) {
+    write_png(setup_.folder.real_samples(), real_preview(trainer_.system(), drawing, *setup_.data));
+  });
+}
+
+// Pictures of one run are of the same latents.
+void Session::draw(const std::function<void(const Drawing&)>& work) {
   const flight::Doing doing("picture", kSetup * options_.watch_timeout);
   trainer_.comm().together([&] {
     if (trainer_.comm().rank() != 0) return;
     const bool points = main_field(setup_.data->schema()).shape.size() != 3;
-    const Drawing drawing{.count = points ? 2500 : 64, .seed = static_cast<uint64_t>(options_.seed)};
-    write_png(setup_.folder.sample(trainer_.steps()), preview(trainer_.system(), drawing, setup_.data.get()));
+    work({.count = points ? 2500 : 64, .seed = static_cast<uint64_t>(options_.seed)});
   });
 }
 
@@ -186,12 +213,10 @@ std::optional<std::string> Session::of_all_trainers(const std::optional<std::str
 std::optional<double> Session::score() const {
   const std::string& wanted = options_.checkpoint_best;
   if (wanted.empty()) return {};
-  std::string names;
-  for (const Moments& m : stats_) {
-    if (m.name == wanted) return options_.checkpoint_best_is == "lowest" ? m.mean : -m.mean;
-    names += (names.empty() ? "" : ", ") + m.name;
-  }
-  fail(Exit::usage, "checkpoint.best = '{}' is no number that this run reports: those are {}", wanted, names);
+  const auto found =
+      std::find_if(stats_.begin(), stats_.end(), [&](const Moments& m) { return m.name == wanted; });
+  if (found == stats_.end()) return {};  // of a phase that was not due
+  return options_.checkpoint_best_is == "lowest" ? found->mean : -found->mean;
 }
 
 void Session::say_stopped(const Agreement::Flags& agreed) const {

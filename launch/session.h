@@ -47,6 +47,8 @@ class Session {
   void tick(Progress& progress);
   int64_t substituted() const;
   void picture();
+  void first_pictures();
+  void draw(const std::function<void(const Drawing&)>& work);
   void begin_checkpoint();
   void finish_checkpoint();
   std::optional<std::string> of_all_trainers(const std::optional<std::string>& failure) const;

@@ -77,10 +77,15 @@ std::unique_ptr<Tournament> make_tournament(const Teams& teams, System& system, 
                                             const TrainOptions& options, uint64_t seed) {
   // Whole batches: a discriminator may compare the samples of one.
   const int64_t samples = (options.tournament_samples + options.batch - 1) / options.batch * options.batch;
+  std::shared_ptr<Dataset> held_out;  // for a classifier, which is rank 0's
+  teams.host.together([&] {
+    if (options.tournament_metric == "fd" && teams.host.rank() == 0)
+      held_out = validation_beside(options.data, data.schema());
+  });
   return std::make_unique<Tournament>(
       teams, system,
       make_metric(options.tournament_metric, system, data, teams.host,
-                  {.batch = options.batch, .samples = samples, .seed = seed}),
+                  {.batch = options.batch, .samples = samples, .seed = seed, .held_out = held_out.get()}),
       Tournament::Options{.every = options.tournament_every, .samples = samples, .seed = seed});
 }
 

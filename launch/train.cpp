@@ -24,9 +24,9 @@ void require_same_start(const Comm& host, const Plan& plan) {
   require_same(
       host, "options and flags",
       fmt::format(
-          "{}--out {}\n--resume {}\n--force {}\n--trace {}\n--max-time {}\n--init-from {}\n--trainers {}",
+          "{}--out {}\n--resume {}\n--force {}\n--trace {}\n--max-time {}\n--init-from {} {}\n--trainers {}",
           plan.run.table.toml(), flags.out, flags.resume, flags.force, flags.trace, flags.max_time,
-          flags.init_from, flags.trainers));
+          flags.init_from, flags.init_from_step, flags.trainers));
 }
 
 void set_arithmetic(const Comm& comm, const TrainOptions& options) {

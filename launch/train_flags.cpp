@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "dist/error.h"
+#include "launch/flags.h"
 #include "launch/usage.h"
 
 namespace saddle {
@@ -40,10 +41,13 @@ void describe(CLI::App* sub, TrainFlags& flags) {
                 "With --resume: go on although options or data differ from the checkpoint's; it is recorded");
   sub->add_option("--max-time", flags.max_time,
                   "Such as 30m, 12h or D-HH:MM:SS: save and stop with status 75 before this time is over");
-  sub->add_option(
+  CLI::Option* init_from = sub->add_option(
       "--init-from", flags.init_from,
       "Start from the weights of another run's newest checkpoint, or of a file of `saddle export`, "
       "where names and shapes are the same; a resumed run goes on with its own");
+  add_step(sub, flags.init_from_step, "--init-from-step",
+           "Of the run that --init-from names: the checkpoint of this step, or `best` (default: the newest)")
+      ->needs(init_from);
   sub->add_option(
       "--trace", flags.trace,
       "steps=FROM:UNTIL: write what all ranks did in these steps to RUN/trace.json, a Chrome trace");

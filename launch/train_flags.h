@@ -12,7 +12,7 @@ class App;
 namespace saddle {
 
 struct TrainFlags {
-  std::string recipe, out, trace, stage, on_bad, max_time, init_from;
+  std::string recipe, out, trace, stage, on_bad, max_time, init_from, init_from_step;
   std::vector<std::string> data, sets;
   int64_t steps = 0;
   int trainers = 0;  // 0: one, or without a recipe as many as the run in --out has

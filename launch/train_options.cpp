@@ -40,7 +40,8 @@ void describe_data(OptionTable& table, TrainOptions& o) {
             "hold all data in the memory of each rank; auto: up to 1 GiB and a quarter of what is free",
             {"auto", "none", "memory"});
   table.add("data.mirror", o.mirror, "swap left and right of every other picture at random");
-  table.add("data.crop", o.crop, "HEIGHTxWIDTH of a part at a random place, or one number; empty: whole pictures");
+  table.add("data.crop", o.crop,
+            "HEIGHTxWIDTH of a part at a random place, or one number; empty: whole pictures");
 }
 
 void describe_steps(OptionTable& table, TrainOptions& o) {

@@ -70,6 +70,16 @@ void describe(OptionTable& table, AdamGameOptions& options, const std::vector<st
   describe(table, "d", options.d_adam);
 }
 
+torch::Tensor Game::d_loss(Step& step, const AdversarialLoss& loss, const torch::Tensor& real,
+                           const torch::Tensor& fake, const torch::Tensor& y) const {
+  // In this order D's running statistics take in the batches.
+  const torch::Tensor of_fake = d(fake, y), of_real = d(real, real_labels(step));
+  // What is not finite shows in the loss; a skipped step's must not spoil the mean of others.
+  step.report("D/real", of_real.detach().nan_to_num(0, 0, 0));
+  step.report("D/fake", of_fake.detach().nan_to_num(0, 0, 0));
+  return loss.d(of_real, of_fake);
+}
+
 Game make_game(System& system, const GameOptions& options, const Schema& data, const GameNets& nets) {
   const int64_t classes = nets.conditional ? label_classes(data) : 0;
   const Field& main = main_field(data);
@@ -108,8 +118,7 @@ System alternating_game(const AdamGameOptions& options, const Schema& data, Cont
   sample_from(system, game, g, options.average);
   system.phase({.name = "D", .player = &d, .loss = [=](Step& step) {
                   const torch::Tensor y = game.labels(step);
-                  const torch::Tensor fake = game.fake(step, y);
-                  return loss.d(game.d(game.real(step), game.real_labels(step)), game.d(fake, y));
+                  return game.d_loss(step, loss, game.real(step), game.fake(step, y), y);
                 }});
   generator_phase(system, game, g, loss);
   return system;

@@ -44,6 +44,10 @@ struct Game {
   // Labels for samples: uniform over the classes, undefined if unconditional.
   torch::Tensor labels(Step& step) const { return classes > 0 ? step.labels(classes) : torch::Tensor(); }
   torch::Tensor fake(Step& step, const torch::Tensor& y) const { return g(step.latent(latent), y); }
+  // D's half of `loss` on real samples and on fakes of the labels `y`. Reports D's mean outputs on both as
+  // D/real and D/fake.
+  torch::Tensor d_loss(Step& step, const AdversarialLoss& loss, const torch::Tensor& real,
+                       const torch::Tensor& fake, const torch::Tensor& y = {}) const;
 };
 
 // What nets draw: the field "image", else "x", else the first that is no label. Exit::data if there is none,

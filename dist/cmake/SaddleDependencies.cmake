@@ -49,6 +49,7 @@ pkg_check_modules(freetype REQUIRED IMPORTED_TARGET GLOBAL freetype2)
 pkg_check_modules(gif REQUIRED IMPORTED_TARGET GLOBAL libgif)
 pkg_check_modules(webp REQUIRED IMPORTED_TARGET GLOBAL libwebp libwebpdemux)
 pkg_check_modules(tiff REQUIRED IMPORTED_TARGET GLOBAL libtiff-4>=4.5)
+find_file(SADDLE_STB_FONT stb/stb_easy_font.h REQUIRED)
 # The serial HDF5: Debian's OpenMPI flavour is not thread-safe.
 pkg_check_modules(hdf5 REQUIRED IMPORTED_TARGET GLOBAL hdf5-serial)
 

@@ -209,7 +209,8 @@ void Report::group(const std::string& title, const Lines& lines) {
 
 int Report::finish(double seconds, const std::string& skipped) {
   const int64_t ok = counts_[0], warnings = counts_[1], failures = counts_[2];
-  if (comm_.rank() == 0 && json_) std::cout << array_.dump(1, ' ', false, json::error_handler_t::replace) << std::endl;
+  if (comm_.rank() == 0 && json_)
+    std::cout << array_.dump(1, ' ', false, json::error_handler_t::replace) << std::endl;
   if (comm_.rank() == 0 && !json_) {
     std::cout << fmt::format("\n{} failure{}, {} warning{}, {} ok, in {:.1f} s\n", failures, plural(failures),
                              warnings, plural(warnings), ok, seconds);

@@ -43,7 +43,7 @@ System build(const Options& options, const Schema& data, Context context) {
                   const torch::Tensor noise = step.uniform(real.sizes().slice(1));
                   const torch::Tensor penalty = dragan(judge, real, noise, global_std(real, comm));
                   step.report("penalty", penalty);
-                  return loss.d(game.d(real), game.d(fake)) + options.penalty * penalty;
+                  return game.d_loss(step, loss, real, fake) + options.penalty * penalty;
                 }});
   generator_phase(system, game, g, loss);
   return system;

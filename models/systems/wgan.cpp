@@ -38,7 +38,7 @@ System build(const Options& options, const Schema& data, Context context) {
   system.phase(
       {.name = "D",
        .player = &d,
-       .loss = [=](Step& step) { return loss.d(game.d(game.real(step)), game.d(game.fake(step, {}))); },
+       .loss = [=](Step& step) { return game.d_loss(step, loss, game.real(step), game.fake(step, {})); },
        .repeat = critic_steps});
   generator_phase(system, game, g, loss);
   return system;

@@ -47,7 +47,7 @@ System build(const Options& options, const Schema& data, Context context) {
                 .loss =
                     [=](Step& step) {
                       const torch::Tensor real = game.real(step), fake = game.fake(step, {});
-                      const torch::Tensor distance = loss.d(game.d(real), game.d(fake));
+                      const torch::Tensor distance = game.d_loss(step, loss, real, fake);
                       return lazy ? distance : distance + penalty(step, real, fake);
                     },
                 .repeat = [n = options.n_critic](int64_t) { return n; }});

@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "data/caption.h"
 #include "data/kind.h"
 #include "data/picture.h"
 #include "data/report.h"
@@ -98,6 +99,29 @@ TEST(Sheet, HasARowForEveryClass) {
   EXPECT_GE(sheet.size(2), 450);
   for (int64_t label = 0; label < 3; ++label)
     EXPECT_EQ(sheet[0][label * third + third / 2][20].item<int64_t>(), label * 100);
+}
+
+TEST(Sheet, NamesTheClassAboveItsRow) {
+  auto data = sorted_by_class();
+  const torch::Tensor sheet = contact_sheet(*data, 96, 0);
+  const torch::Tensor row = picture_strips(*data, choose_samples(*data, 96, 0), {"image"}).at(0).picture;
+  const int64_t caption = sheet.size(1) / 3 - row.size(1);
+  EXPECT_TRUE(sheet.narrow(1, 0, caption).equal(captions({"none"}, sheet.size(2))));
+}
+
+TEST(Captions, StandAboveTheirSharesOfTheWidth) {
+  const torch::Tensor both = captions({"bag", "coat"}, 200), first = captions({"bag", ""}, 200);
+  EXPECT_EQ(both.sizes(), torch::IntArrayRef({3, 24, 200}));
+  EXPECT_TRUE(both.narrow(2, 0, 100).equal(first.narrow(2, 0, 100)));
+  EXPECT_GT(both.narrow(2, 100, 100).eq(0).sum().item<int64_t>(), 100);
+  EXPECT_EQ(first.narrow(2, 100, 100).eq(0).sum().item<int64_t>(), 0);
+}
+
+TEST(Captions, AreCutWhereThereIsNoRoomAndWriteAnyText) {
+  EXPECT_EQ(captions({std::string(500, 'W'), "a"}, 60).size(2), 60);
+  EXPECT_EQ(captions({"wide", "names"}, 6).eq(0).sum().item<int64_t>(), 0);
+  EXPECT_TRUE(captions({"\xc3\xa4\n\x7f\xff"}, 90).equal(captions({"????"}, 90)));
+  EXPECT_EQ(captions({"tall bag ~{}|"}, 300).size(1), 24);
 }
 
 TEST(Sheet, PutsTheFieldsOfAPairSideBySide) {
@@ -280,9 +304,11 @@ TEST(Report, IsNotFooledByNames) {
 TEST(Report, CountsAllClassesOrTheCommonest) {
   Field label = field("label", {}, torch::kLong, 4);
   const FieldFigures figures{.values = {}, .per_class = {{0, 1}, {2, 5}, {3, 2}}};
-  using Counts = std::vector<std::pair<std::string, int64_t>>;
-  EXPECT_EQ(class_counts(label, figures, 4), (Counts{{"0", 1}, {"1", 0}, {"2", 5}, {"3", 2}}));
-  EXPECT_EQ(class_counts(label, figures, 2), (Counts{{"2", 5}, {"3 others", 3}}));
+  using Counts = std::vector<ClassCount>;
+  EXPECT_EQ(class_counts(label, figures, 4),
+            (Counts{{"0", "", 1}, {"1", "", 0}, {"2", "", 5}, {"3", "", 2}}));
+  label.class_names = {"shirt", "bag", "boot", "coat"};
+  EXPECT_EQ(class_counts(label, figures, 2), (Counts{{"2", "boot", 5}, {"", "3 others", 3}}));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// One picture of any format, as it comes out of an archive. The checksums of PNG's chunks are made to fit, else no
-// change would come past them.
+// One picture of any format, as it comes out of an archive. The checksums of PNG's chunks are made to fit,
+// else no change would come past them.
 #include <zlib.h>
 
 #include "data/picture.h"

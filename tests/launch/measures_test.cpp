@@ -1,18 +1,25 @@
 // The numbers by which a tournament chooses: what each is of samples whose worth is known.
 #include "launch/measures.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 
+#include "data/loader.h"
+#include "data/shard_writer.h"
 #include "dist/error.h"
 #include "launch/preview.h"
 #include "launch/trainer.h"
+#include "tests/data/folder.h"
 #include "tests/support/images.h"
 #include "tests/support/world.h"
 
 namespace saddle {
 namespace {
+
+namespace fs = std::filesystem;
 
 class Measures : public testing::Test {
  protected:
@@ -84,7 +91,7 @@ TEST_F(Measures, CriticIsTheMeanOutputOfTheOwnD) {
 
 TEST_F(Measures, CriticJudgesInBatchesAsItWasTrainedAndLeavesBuffersAlone) {
   Trainer& trainer = start("dcgan", {"batch=8", "d.norm=batch", "d.minibatch_std=4"}, test::images(50));
-  const Batch samples{{"image", real_samples(*data_, "image", 0, 48, torch::kDouble)}};
+  const Batch samples{{"image", real_samples(*data_, "image", 0, {0, 48}, torch::kDouble)}};
   const auto digest_of = [&] { return digest([&](StateVisitor& v) { trainer.visit(v); }); };
   const uint64_t before = digest_of();
   const double whole = value(metric("critic"), samples);
@@ -100,12 +107,107 @@ TEST_F(Measures, CriticJudgesInBatchesAsItWasTrainedAndLeavesBuffersAlone) {
 TEST_F(Measures, FdIsSmallForTheDataAndLargeForNoise) {
   start("cgan", {"batch=8"}, test::images(200));
   const Metric fd = metric("fd", 8, 96);
-  const double of_data = value(fd, {{"image", real_samples(*data_, "image", 0, 96, torch::kFloat)}});
-  const double of_others = value(fd, {{"image", real_samples(*data_, "image", 100, 96, torch::kFloat)}});
+  const double of_data = value(fd, {{"image", real_samples(*data_, "image", 3, {0, 96}, torch::kFloat)}});
+  const double of_others = value(fd, {{"image", real_samples(*data_, "image", 3, {100, 96}, torch::kFloat)}});
   const double of_nothing = value(fd, {{"image", torch::zeros({96, 1, 16, 16})}});
   EXPECT_NEAR(of_data, 0, 1e-6);
   EXPECT_TRUE(fd.better(of_data, of_others));
   EXPECT_TRUE(fd.better(of_others, of_nothing));
+}
+
+// `count` grey images of each of three classes, told by how bright they are, packed class by class as folders
+// are; with `shift` the labels are those of the next class.
+std::shared_ptr<Dataset> by_class(int64_t count, int64_t shift = 0) {
+  Field image{.name = "image", .shape = {1, 8, 8}, .dtype = torch::kByte, .classes = 0, .class_names = {}};
+  Field label{
+      .name = "label", .shape = {}, .dtype = torch::kLong, .classes = 3, .class_names = {"a", "b", "c"}};
+  const torch::Tensor labels = torch::arange(3, torch::kLong).repeat_interleave(count);
+  const torch::Tensor noise = integers({2, "noise"}, {0, 3 * count * 64}, 20).view({-1, 1, 8, 8});
+  return in_memory({{image, label}}, {{"image", (labels.view({-1, 1, 1, 1}) * 100 + noise).to(torch::kByte)},
+                                      {"label", (labels + shift).remainder(3)}});
+}
+
+// All of them in the order of their classes in turn, as samples are drawn.
+Batch in_turn(const Dataset& data) {
+  std::vector<int64_t> order;
+  for (int64_t i = 0; i < data.size(); ++i) order.push_back(i % 3 * (data.size() / 3) + i / 3);
+  const Batch read = data.read(order);
+  return {{"image", to_model(read["image"], torch::kCPU, torch::kFloat)}, {"label", read["label"]}};
+}
+
+TEST(Evaluation, KnowsEveryClassOfDataPackedClassByClass) {
+  const auto data = by_class(100);
+  const auto found = measure(in_turn(*data), *data, nullptr, 1);
+  EXPECT_GT(found.at("classifier_accuracy").get<double>(), 0.95);
+  EXPECT_NEAR(found.at("majority_share").get<double>(), 1.0 / 3, 0.01);
+  EXPECT_GT(found.at("agreement").get<double>(), 0.95);
+  EXPECT_EQ(found.at("fd_samples"), 150);
+  // Two halves of the data are alike, and like the data; one class is not.
+  const double floor = found.at("fd_classifier_real_against_real");
+  const Batch all = in_turn(*data);
+  Batch one;
+  for (const auto& [name, values] : all)
+    one.set(name, values.index_select(0, all["label"].eq(0).nonzero().flatten()).repeat_interleave(2, 0));
+  const double of_one = measure(one, *data, nullptr, 1).at("fd_classifier");
+  EXPECT_LT(floor, 0.05 * of_one);
+  EXPECT_LT(found.at("fd_classifier").get<double>(), 0.05 * of_one);
+}
+
+TEST(Evaluation, TestsTheClassifierOnValidationDataWhereThereAreSome) {
+  const auto data = by_class(100), others = by_class(40, 1);
+  const auto found = measure(in_turn(*data), *data, others.get(), 1);
+  EXPECT_EQ(found.at("classifier_tested_on"), "validation");
+  EXPECT_LT(found.at("classifier_accuracy").get<double>(), 0.05);  // on labels that are all wrong
+  EXPECT_GT(found.at("agreement").get<double>(), 0.95);
+}
+
+TEST(Evaluation, WarnsOfAClassifierThatGuesses) {
+  const auto data = by_class(60), mislabelled = by_class(20, 1);
+  testing::internal::CaptureStderr();
+  measure(in_turn(*data), *data, mislabelled.get(), 1);
+  measure(in_turn(*data), *data, nullptr, 1);
+  const std::string said = testing::internal::GetCapturedStderr();
+  const size_t first = said.find("naming their commonest class");
+  ASSERT_NE(first, std::string::npos) << said;
+  EXPECT_EQ(said.find("naming their commonest class", first + 1), std::string::npos) << said;
+}
+
+TEST(Evaluation, WorksOnAFewImagesOrSaysWhatIsMissing) {
+  const auto few = by_class(4);
+  EXPECT_EQ(measure(in_turn(*few), *few, nullptr, 1).at("fd_samples"), 6);
+  const auto single = by_class(1);
+  EXPECT_THAT(test::error_of([&] { measure(in_turn(*single), *single, nullptr, 1); }),
+              testing::HasSubstr("two images or more of a class"));
+}
+
+TEST(Evaluation, FindsTheValidationDataBesideTheirTrainingData) {
+  const test::Folder folder;
+  const auto write = [&](const std::string& name, const Dataset& data) {
+    fs::create_directories(folder / name);
+    ShardWriter writer(folder / name, data.schema(), 1 << 20);
+    writer.append(data.read({0, 1, 2}));
+    writer.finish({});
+  };
+  const auto data = by_class(10);
+  write("set/train", *data), write("set/validation", *data), write("set/other", *data);
+  EXPECT_TRUE(validation_beside(folder / "set/train", data->schema()));
+  EXPECT_TRUE(validation_beside(folder / "set/train/", data->schema()));
+  EXPECT_FALSE(validation_beside(folder / "set/validation", data->schema()));
+  EXPECT_FALSE(validation_beside(folder / "set/other", data->schema()));
+  EXPECT_FALSE(validation_beside(folder / "set/train", test::images(9)->schema()));
+  fs::remove_all(folder / "set/validation");
+  EXPECT_FALSE(validation_beside(folder / "set/train", data->schema()));
+}
+
+TEST_F(Measures, RealSamplesStandInTheLayoutOfDrawnOnes) {
+  Trainer& trainer = start("cgan", {"batch=6"}, by_class(50));
+  const Drawing drawing{.count = 12, .seed = 4};
+  const torch::Tensor real = real_preview(trainer.system(), drawing, *data_);
+  EXPECT_EQ(real.sizes(), preview(trainer.system(), drawing, data_->schema(), nullptr).sizes());
+  const int64_t column = real.size(2) / 3;
+  for (int64_t k = 0; k < 3; ++k)  // below the names, rows of real images of one class each
+    for (const int64_t y : {real.size(1) - 20, real.size(1) - 200})
+      EXPECT_NEAR(real[0][y][k * column + column / 2].item<double>(), 100.0 * double(k) + 10, 11) << k;
 }
 
 TEST_F(Measures, AMetricThatDoesNotFitIsAnError) {

@@ -2,9 +2,11 @@
 // registering.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "dist/error.h"
+#include "launch/reported.h"
 #include "launch/trainer.h"
 #include "tests/support/images.h"
 #include "tests/support/world.h"
@@ -106,6 +108,22 @@ TEST_P(Systems, LowerPrecisionsTrainAndResume) {
     for (const Moments& m : straight.stats().tick(comm_)) EXPECT_TRUE(std::isfinite(m.mean)) << m.name;
     for (const auto& [name, tensor] : state_of(straight).tensors)
       EXPECT_TRUE(!tensor.is_floating_point() || tensor.isfinite().all().item<bool>()) << name;
+  }
+}
+
+TEST_P(Systems, WhatTheyReportIsKnownBeforeTheFirstStep) {
+  std::vector<std::vector<std::string>> cases{{}, {"nonfinite=skip", "clip=1"}, {"accumulate=4"}};
+  if (GetParam() == "wgan-gp") cases.push_back({"penalty_every=4"});
+  if (GetParam() == "dcgan") cases.push_back({"d.minibatch_std=4"});  // wants more than two samples
+  for (const auto& sets : cases) {
+    const auto options = run("float32", sets);
+    Trainer trainer(*options, comm_, data_);
+    advance(trainer, 1);
+    std::vector<std::string> names;
+    for (const Moments& m : trainer.stats().tick(comm_)) names.push_back(m.name);
+    EXPECT_EQ(reported_names(*options, data_->schema()), names);
+    for (const char* name : {"D/real", "D/fake", "gradient/D", "gradient/G"})
+      EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
   }
 }
 

@@ -56,7 +56,34 @@ TEST_F(Cli, TheBestCheckpointIsKept) {
   for (const auto& entry : fs::directory_iterator(dir_ + "run/checkpoints"))
     kept.insert(entry.path().filename());
   EXPECT_EQ(kept, (std::set<std::string>{fmt::format("step-{:010}", best_step), "step-0000000060"}));
-  expect_error(saddle(train("other", "--steps 10 --set checkpoint.best=loss/X"), 2), 64, "loss/D, loss/G");
+  const std::string run = dir_ + "run";
+  EXPECT_THAT(saddle("checkpoints " + run).output, HasSubstr(fmt::format("{:.4g}", best)));
+  const json listed = json::parse(saddle("checkpoints --json " + run).output).at(0).at("checkpoints");
+  for (const json& each : listed) EXPECT_EQ(each.at("best"), each.at("step") == best_step) << each.at("step");
+  for (const int ranks : {0, 2}) {
+    for (const char* file : {"s.png", "s.safetensors"})
+      EXPECT_THAT(
+          saddle(fmt::format("sample {} --step best --n 8 --out {}{}", run, dir_, file), ranks).output,
+          HasSubstr(fmt::format("at step {},", best_step)));
+    EXPECT_EQ(
+        json::parse(saddle(fmt::format("evaluate {} --step {} 2>/dev/null", run, best_step), ranks).output)
+            .at("step"),
+        best_step);
+    expect_error(saddle(fmt::format("sample {} --step 7", run), ranks), 64,
+                 fmt::format("there are steps {}, 60", best_step));
+    EXPECT_THAT(
+        saddle(train(fmt::format("from{}", ranks), "--steps 2 --init-from-step best --init-from " + run),
+               ranks)
+            .output,
+        HasSubstr("tensors taken"));
+  }
+  EXPECT_THAT(
+      saddle(fmt::format("export {} --step best --to safetensors --out {}g.safetensors", run, dir_)).output,
+      HasSubstr(fmt::format("at step {},", best_step)));
+  EXPECT_THAT(saddle(fmt::format("checkpoints {} --step best", run)).output,
+              HasSubstr(fmt::format("step-{:010}", best_step)));
+  EXPECT_EQ(saddle(fmt::format("sample {} --step newest", run)).status, 64);
+  expect_error(saddle(fmt::format("sample {}from0 --step best", dir_)), 64, "checkpoint.best=");
 }
 
 TEST_F(Cli, CheckpointsAreListedVerifiedAndShown) {

@@ -7,13 +7,13 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "tests/launch/checkpoint_files.h"
+#include "tests/launch/log_lines.h"
 #include "tests/support/shell.h"
 
 namespace saddle::test {
@@ -50,12 +50,7 @@ class Cli : public testing::Test {
         "{}",
         recipe, dir_, dir_, out, more);
   }
-  std::vector<nlohmann::json> log_of(const std::string& out) const {
-    std::vector<nlohmann::json> lines;
-    std::ifstream in(dir_ + out + "/log.jsonl");
-    for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
-    return lines;
-  }
+  std::vector<nlohmann::json> log_of(const std::string& out) const { return log_lines(dir_ + out); }
   std::map<std::string, torch::Tensor> weights(const std::string& out, int64_t step) const {
     return checkpoint_tensors(dir_ + out, step);
   }

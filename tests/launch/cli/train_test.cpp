@@ -1,9 +1,11 @@
 // Trainings as users start, stop and resume them.
+#include <set>
 #include <sstream>
 
 #include "data/picture.h"
 #include "dist/file.h"
 #include "tests/launch/cli/cli.h"
+#include "tests/launch/log_lines.h"
 
 namespace saddle {
 namespace {
@@ -24,7 +26,7 @@ TEST_F(Cli, OneTwoAndFourRanksLogTheSameLosses) {
     const auto many = log_of(fmt::format("run{}", ranks));
     ASSERT_EQ(many.size(), one.size());
     for (size_t i = 0; i < one.size(); ++i)
-      for (const char* key : {"loss/D", "loss/G"})
+      for (const char* key : {"loss/D", "loss/G", "D/real", "D/fake", "gradient/D", "gradient/G", "lr/d"})
         EXPECT_NEAR(many[i][key].get<double>(), one[i][key].get<double>(), 1e-10)
             << ranks << " ranks, " << key;
   }
@@ -38,15 +40,22 @@ TEST_F(Cli, StoppedAndResumedIsBitForBitTheStraightRun) {
   ASSERT_FALSE(a.empty());
   ASSERT_EQ(a.size(), b.size());
   for (const auto& [name, tensor] : a) EXPECT_TRUE(torch::equal(tensor, b.at(name))) << name;
-  const auto straight = log_of("straight"), halves = log_of("halves");
-  ASSERT_EQ(straight.size(), halves.size());
-  for (size_t i = 0; i < straight.size(); ++i) EXPECT_EQ(straight[i]["loss/D"], halves[i]["loss/D"]);
+  const auto straight = test::timeless_log(dir_ + "straight");
+  EXPECT_EQ(straight.size(), 12U);
+  EXPECT_EQ(straight, test::timeless_log(dir_ + "halves"));
   expect_ok(saddle(train("halves", "--steps 70 --resume"), 1));  // and on, on another number of ranks
 }
 
 TEST_F(Cli, ARunHasOptionsLogPicturesAndCheckpointsAndItsOptionsAreARecipe) {
   expect_ok(saddle(train("run", "--steps 20")));
-  EXPECT_TRUE(fs::exists(dir_ + "run/samples/step-000020.png"));
+  for (const char* picture : {"step-000000", "step-000020", "real"})
+    EXPECT_TRUE(fs::exists(fmt::format("{}run/samples/{}.png", dir_, picture))) << picture;
+  for (const json& line : log_of("run")) {
+    EXPECT_GT(line.at("lr/g").get<double>(), 0);
+    EXPECT_THAT(line.at("time").get<std::string>(), testing::MatchesRegex("20..-..-..T..:..:..\\....Z"));
+    for (const char* key : {"D/real", "D/fake", "gradient/D", "gradient/G"})
+      EXPECT_TRUE(line.contains(key)) << key;
+  }
   EXPECT_TRUE(fs::exists(dir_ + "run/checkpoints/step-0000000020/manifest.json"));
   expect_ok(saddle(fmt::format("train {}run/options.toml --out {}again", dir_, dir_)));
   EXPECT_EQ(read_file(dir_ + "run/options.toml"), read_file(dir_ + "again/options.toml"));
@@ -119,6 +128,33 @@ TEST_F(Cli, ATraceHoldsAllRanks) {
     EXPECT_THAT(trace, HasSubstr(part));
   expect_error(saddle("train gan-ns --data " + dir_ + "ring --out " + dir_ + "other --trace 3"), 64,
                "--trace expects steps=FROM:UNTIL");
+}
+
+TEST_F(Cli, AWrongNameOfTheBestIsToldBeforeAnythingIsMade) {
+  for (const int ranks : {0, 2}) {
+    expect_error(saddle(train("other", "--steps 10 --set checkpoint.best=loss/X"), ranks), 64,
+                 "D/real, D/fake, loss/D, gradient/D, loss/G, gradient/G");
+    EXPECT_FALSE(fs::exists(dir_ + "other"));
+  }
+}
+
+TEST_F(Cli, FewerStepsThanAreDoneChangeNothing) {
+  const auto state_of = [&] {
+    std::map<std::string, std::pair<std::string, fs::file_time_type>> files;
+    for (const auto& entry : fs::recursive_directory_iterator(dir_ + "run"))
+      files[entry.path()] = {entry.is_regular_file() ? read_file(entry.path()) : "", entry.last_write_time()};
+    files.erase(dir_ + "run");  // in which the lock comes and goes
+    return files;
+  };
+  expect_ok(saddle(train("run", "--steps 20 --set checkpoint.every=10")));
+  const auto before = state_of();
+  for (const int ranks : {0, 2})
+    for (const char* more : {"--steps 10 --resume", "--steps 20 --resume --set tick.every=7"}) {
+      const Result result = saddle(train("run", more), ranks);
+      expect_ok(result);
+      EXPECT_THAT(result.output, HasSubstr("already at step 20"));
+      EXPECT_EQ(state_of(), before) << more;
+    }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "tests/launch/faults/job.h"
+#include "tests/launch/log_lines.h"
 #include "tests/support/shell.h"
 
 namespace saddle {
@@ -41,23 +42,13 @@ class SeveralTrainers : public test::JobTest {
     if (!fs::exists(folder)) run(folder, arguments(n, folder));
     return folder;
   }
-  // What the log says beside times.
-  static std::vector<json> log_of(const std::string& run) {
-    std::vector<json> lines;
-    for (const std::string& text : lines_of(read_all(run + "/log.jsonl"))) {
-      json line = json::parse(text);
-      for (const char* key : {"images_per_second", "data_wait", "step_ms", "checkpoints"}) line.erase(key);
-      lines.push_back(line);
-    }
-    return lines;
-  }
   static void expect_like_unbroken(int n, const std::string& folder) {
     const std::string straight = unbroken(n);
     for (int t = 0; t < 2; ++t) {
       const auto expected = last_checkpoint(trainer(straight, t));
       ASSERT_FALSE(expected.empty());
       EXPECT_TRUE(expected == last_checkpoint(trainer(folder, t))) << "trainer " << t;
-      EXPECT_EQ(log_of(trainer(folder, t)), log_of(trainer(straight, t)));
+      EXPECT_EQ(test::timeless_log(trainer(folder, t)), test::timeless_log(trainer(straight, t)));
     }
     EXPECT_EQ(read_all(run_of(folder) + "/tournament.json"), read_all(run_of(straight) + "/tournament.json"));
   }
@@ -78,7 +69,7 @@ TEST_F(SeveralTrainers, HaveOrdinaryRunFoldersAndAStanding) {
     const std::string run = trainer(folder, t);
     EXPECT_THAT(read_all(run + "/options.toml"), HasSubstr(fmt::format("seed = {}\n", t)));
     int rounds = 0;
-    for (const json& line : log_of(run)) {
+    for (const json& line : test::log_lines(run)) {
       if (!line.contains("tournament")) continue;
       ++rounds;
       EXPECT_EQ(line["step"], rounds * kEvery);

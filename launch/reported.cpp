@@ -1,0 +1,59 @@
+#include "launch/reported.h"
+
+#include <algorithm>
+
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "dist/error.h"
+#include "launch/optimise.h"
+
+namespace saddle {
+namespace {
+
+Batch zeros(const Schema& schema, int64_t samples, torch::ScalarType dtype) {
+  Batch batch;
+  for (const Field& field : schema.fields) {
+    batch.set(field.name, to_model(empty_rows(field, samples).zero_(), torch::kCPU, dtype));
+    if (field.variable) batch.set(length_name(field), torch::zeros({samples}, torch::kLong));
+  }
+  return batch;
+}
+
+std::vector<std::string> names_of(const Run& run, const Schema& schema, int64_t samples) {
+  System system = run.build(schema, run.context(World::alone()));
+  Stats stats;
+  Step step({.purpose = "names", .samples = {0, samples}, .dtype = run.dtype()}, 0, stats);
+  const Part part{.batch = zeros(schema, samples, run.dtype()), .samples = {0, samples}};
+  for (const Phase& phase : system.phases())
+    optimise(system, phase, step, {part},
+             {.clip = run.options.clip, .skip = run.options.nonfinite == "skip"});
+  std::vector<std::string> names;
+  for (const Moments& m : stats.tick(World::alone())) names.push_back(m.name);
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string> reported_names(const Run& run, const Schema& schema) {
+  const int64_t part = std::max<int64_t>(1, run.options.batch / run.options.accumulate);
+  // A loss that compares samples in groups wants a multiple of their size, which divides the batch.
+  for (int64_t samples = 2; samples < part; ++samples) {
+    if (part % samples != 0) continue;
+    try {
+      return names_of(run, schema, samples);
+    } catch (const Error&) {  // too few
+    }
+  }
+  return names_of(run, schema, part);
+}
+
+void require_reported(const Run& run, const Schema& schema) {
+  const std::string& wanted = run.options.checkpoint_best;
+  if (wanted.empty()) return;
+  const std::vector<std::string> names = reported_names(run, schema);
+  require(std::find(names.begin(), names.end(), wanted) != names.end(), Exit::usage,
+          "checkpoint.best = '{}' is no number that this run reports: did you mean '{}'? There are {}",
+          wanted, nearest(wanted, names), fmt::join(names, ", "));
+}
+
+}  // namespace saddle

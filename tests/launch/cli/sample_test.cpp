@@ -1,0 +1,76 @@
+// What is drawn from runs, and the files it goes to.
+#include "data/picture.h"
+#include "dist/safetensors.h"
+#include "tests/launch/cli/cli.h"
+
+namespace saddle {
+namespace {
+
+namespace fs = std::filesystem;
+using test::Cli;
+using test::Result;
+using test::saddle;
+using testing::AllOf;
+using testing::HasSubstr;
+
+TEST_F(Cli, FilesThatCannotBeWrittenAreRefusedBeforeTheWork) {
+  expect_ok(saddle(train("run", "--steps 2")));
+  const auto refused = [&](const std::string& arguments, const std::string& why) {
+    const Result result = saddle(arguments, 0);
+    EXPECT_EQ(result.status, 64) << result.output;
+    EXPECT_THAT(result.output, HasSubstr(why));
+    EXPECT_THAT(result.output, testing::Not(HasSubstr("classifier")));
+  };
+  const std::string run = dir_ + "run", out = " --out " + dir_;
+  refused("sample " + run + out + "x.jpg",
+          "ends in .jpg: expected a file name that ends in .png or .safetensors");
+  refused("sample " + run + out + "x", "has no ending");
+  refused("sample " + run + out + "nowhere/x.png", "there is no folder");
+  refused("evaluate " + run + " --picture " + dir_ + "x.jpeg", "ends in .jpeg");
+  refused("check " + dir_ + "ring --picture " + dir_ + "x.bmp", "ends in .bmp");
+  refused("check " + dir_ + "ring --report " + dir_ + "x.pdf",
+          "ends in .pdf: expected a file name that ends in .html");
+  refused("export " + run + " --to torchscript" + out + "x.safetensors", "ends in .safetensors");
+  refused("export " + run + " --to safetensors" + out + "x.pt", "ends in .pt");
+  fs::create_directories(dir_ + "folder.png");
+  refused("sample " + run + out + "folder.png", "is a folder");
+  for (const auto& entry : fs::directory_iterator(dir_)) EXPECT_NE(entry.path().stem(), "x") << entry.path();
+  expect_ok(saddle("sample " + run + out + "X.PNG"));
+}
+
+TEST_F(Cli, ClassesGoByTheirNames) {
+  for (const std::string name : {"mimetypes", "apps", "7", "devices"}) {
+    fs::create_directories(dir_ + "icons/" + name);
+    for (int i = 0; i < 6; ++i)
+      write_png(fmt::format("{}icons/{}/{}.png", dir_, name, i),
+                torch::full({1, 8, 8}, 40 * i, torch::kByte));
+  }
+  expect_ok(saddle(fmt::format("pack {0}icons --out {0}packed", dir_)));
+  EXPECT_THAT(saddle(fmt::format("check {}packed", dir_)).output,
+              AllOf(HasSubstr("    0  7 "), HasSubstr("    1  apps "), HasSubstr("    3  mimetypes ")));
+  expect_ok(
+      saddle(fmt::format("train cgan --data {0}packed --out {0}run --steps 2 --set batch=8 --set g.width=4 "
+                         "--set d.width=4 --set d.depth=1 --set g.depth=1",
+                         dir_)));
+  const auto label = [&](const std::string& text) {
+    return saddle(fmt::format("sample {0}run --n 3 --out {0}s.safetensors --label {1}", dir_, text));
+  };
+  const auto drawn = [&] { return read_safetensors(dir_ + "s.safetensors").at("label"); };
+  for (const auto& [text, number] : {std::pair{"mimetypes", 3}, {"2", 2}, {"7", 0}}) {
+    expect_ok(label(text));
+    EXPECT_TRUE(drawn().eq(number).all().item<bool>()) << text;
+  }
+  EXPECT_THAT(label("mimetypes").output, HasSubstr("of class mimetypes (3)"));
+  expect_error(label("mimetype"), 64, "did you mean 'mimetypes'");
+  expect_error(label("4"), 64, "labels 0 to 3");
+  expect_error(label("-1"), 64, "labels 0 to 3");
+  expect_ok(saddle(train("points", "--steps 2")));
+  expect_error(saddle(fmt::format("sample {}points --label 0", dir_)), 64, "no labels");
+  // Sheets have a line of names above.
+  expect_ok(saddle(fmt::format("sample {0}run --n 8 --out {0}s.png", dir_)));
+  EXPECT_EQ(read_picture(dir_ + "run/samples/real.png", 1).sizes(),
+            read_picture(dir_ + "run/samples/step-000000.png", 1).sizes());
+}
+
+}  // namespace
+}  // namespace saddle
