@@ -131,14 +131,15 @@ bool all_ranks(const Group& group, bool mine) {
 
 }  // namespace
 
-World::World(int& argc, char**& argv) {
+World::World(int& argc, char**& argv, const std::string& watch_interface) {
   const Launcher by = launcher();
   require_acquainted(by);
   group_ = by.several() ? std::make_shared<Group>(start_mpi(argc, argv, by)) : std::make_shared<Group>();
   log::start(rank(), size());
   if (size() > 1)
-    watch_ = std::make_unique<Watch>(rank(), size(), host_name(),
-                                     [this](const std::string& mine) { return gather_text(*group_, mine); });
+    watch_ = std::make_unique<Watch>(
+        rank(), size(), host_name(), [this](const std::string& mine) { return gather_text(*group_, mine); },
+        watch_interface);
 }
 
 World::~World() {
@@ -170,6 +171,10 @@ void World::watch(double timeout, const std::string& records) {
   if (!watch_) return;
   watch_->timeout(timeout);
   watch_->records(records);
+}
+
+std::vector<std::string> World::watch_doors() const {
+  return watch_ ? watch_->doors() : std::vector<std::string>();
 }
 
 Comm World::comm(const std::string& device) {

@@ -77,7 +77,9 @@ class Comm {
 // MPI's lifetime: one per process, made first thing in `main` on the main thread and outliving every Comm.
 class World {
  public:
-  World(int& argc, char**& argv);
+  // Its watchdogs meet on the network `watch_interface`, a name or an address of rank 0's host; empty: on
+  // those that lead to the other hosts.
+  World(int& argc, char**& argv, const std::string& watch_interface = "");
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -96,6 +98,8 @@ class World {
   // progress beyond its flight::limit; each rank then leaves its flight record in the folder `records`, if
   // that is not empty.
   void watch(double timeout, const std::string& records = "");
+  // Where rank 0 waited for the other ranks' watchdogs: "10.0.0.1:4711"; the same on all ranks.
+  std::vector<std::string> watch_doors() const;
 
  private:
   std::shared_ptr<Group> group_;

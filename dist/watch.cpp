@@ -188,9 +188,9 @@ void Watch::meet(const Exchange& exchange, const std::string& interface) {
   }
   const json hub =
       json::parse(exchange(text_of({{"token", token_}, {"doors", doors}, {"trouble", trouble}}))[0]);
+  for (const json& door : hub.at("doors")) doors_.push_back({door.at("address"), door.at("port")});
   if (rank_ != 0) {
     token_ = hub.at("token");
-    for (const json& door : hub.at("doors")) doors_.push_back({door.at("address"), door.at("port")});
     peers_.push_back(std::make_unique<Peer>(reach()));
     if (!doors_.empty() && !peers_[0]->line.open()) {
       for (const Door& door : doors_)
@@ -209,6 +209,12 @@ void Watch::meet(const Exchange& exchange, const std::string& interface) {
     error.everywhere = true;
     throw error;
   }
+}
+
+std::vector<std::string> Watch::doors() const {
+  std::vector<std::string> all;
+  for (const Door& door : doors_) all.push_back(fmt::format("{}:{}", door.address, door.port));
+  return all;
 }
 
 // On rank 0. What is wrong, or nothing.

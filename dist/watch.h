@@ -35,6 +35,8 @@ class Watch {
   void timeout(double seconds) { timeout_ = seconds; }
   // Where each rank leaves its flight record, flight-RANK.jsonl, when the job fails.
   void records(const std::string& folder);
+  // Where rank 0 listened until all were there: "10.0.0.1:4711".
+  std::vector<std::string> doors() const;
   // An address of rank 0 by which this rank reaches it.
   const std::string& address() const { return address_; }
   // Ends the job: all ranks leave with `status`, and the last line printed is `cause` and where it was.

@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -12,7 +14,15 @@
 
 namespace saddle {
 
-using OnRanks = std::function<int(World&)>;  // runs after MPI has started, on every rank
+// Runs after MPI has started, on every rank.
+struct OnRanks {
+  template <class Work>
+  requires std::is_invocable_r_v<int, Work, World&> OnRanks(Work to_do,
+                                                            std::function<std::string()> network = {})
+      : work(std::move(to_do)), watch_interface(std::move(network)) {}
+  std::function<int(World&)> work;
+  std::function<std::string()> watch_interface;  // the option, before the world is there; may be empty
+};
 using Plain = std::function<int()>;  // runs without MPI, in one process or in each that a launcher starts
 using Command = std::variant<std::monostate, OnRanks, Plain>;
 

@@ -7,6 +7,7 @@
 #include "launch/commands.h"
 #include "launch/doctor/host.h"
 #include "launch/doctor/network.h"
+#include "launch/doctor/ports.h"
 #include "launch/doctor/storage.h"
 #include "launch/doctor/training.h"
 #include "launch/doctor/world.h"
@@ -25,6 +26,14 @@ struct DoctorFlags {
 
 constexpr int64_t kSamples = 256;  // read on each rank
 constexpr double kPatience = 6;    // times the timeout, for what computes
+
+std::string watch_interface(const DoctorFlags& flags) try {
+  Run run;
+  if (!flags.recipe.empty()) run.resolve(find_recipe(flags.recipe), "recipe", flags.sets);
+  return run.options.watch_interface;
+} catch (const std::exception&) {
+  return "";
+}
 
 std::shared_ptr<Run> resolve(const Comm& comm, DoctorFlags& flags) {
   auto run = std::make_shared<Run>();
@@ -60,7 +69,7 @@ int examine(World& world, DoctorFlags flags) {
   report.group(
       "job", join({check_world(comm), check_cores(comm, run->options.threads), check_devices(comm, device)}));
   report.group("network", join({check_collectives(world, comm, device), check_links(comm, flags.quick),
-                                check_clocks(comm)}));
+                                check_clocks(comm), check_ports(world, comm)}));
   OpenData data;
   if (!flags.data.empty())
     report.group("data", check_data(comm, flags.data, flags.quick ? 0 : kSamples, flags.timeout, data));
@@ -96,7 +105,10 @@ void add_doctor(CLI::App& app, Command& chosen) {
   sub->add_flag("--json", flags->json,
                 "Print an array of {check, status, found, advice, and where ranks differ ranks and hosts}");
   sub->add_flag("--quick", flags->quick, "Read no samples, take no step, and measure links briefly");
-  sub->callback([flags, &chosen] { chosen = [flags](World& world) { return examine(world, *flags); }; });
+  sub->callback([flags, &chosen] {
+    chosen = OnRanks([flags](World& world) { return examine(world, *flags); },
+                     [flags] { return watch_interface(*flags); });
+  });
 }
 
 }  // namespace saddle

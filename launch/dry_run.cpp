@@ -117,7 +117,7 @@ std::optional<Checkpoint> try_start(Prepared& prepared) {
     if (checkpoint) require_same_run(*checkpoint, plan, facts);
   });
   if (!checkpoint && !plan.flags.init_from.empty())
-    init_from(all, prepared.trainer->system(), plan.flags.init_from);
+    init_from(all, prepared.trainer->system(), plan.flags.init_from, plan.flags.init_from_step);
   return checkpoint;
 }
 

@@ -50,7 +50,7 @@ int run(World& world, const std::string& name, const OnRanks& command) {
     // Before all else of a command: other programs and commands would come to other collectives.
     require_same(host, "program and command",
                  (doctor ? "" : "saddle " + hash_file("/proc/self/exe") + "\n") + name);
-    return printed(command(world));
+    return printed(command.work(world));
   } catch (...) {
     return report(world, caught());
   }
@@ -83,8 +83,9 @@ int choose(int argc, char** argv, bool speaks) {
     return printed(static_cast<int>(Exit::usage));
   }
   if (const auto* plain = std::get_if<Plain>(&chosen)) return printed((*plain)());
-  World world(argc, argv);
-  return run(world, app.get_subcommands().front()->get_name(), std::get<OnRanks>(chosen));
+  const auto& command = std::get<OnRanks>(chosen);
+  World world(argc, argv, command.watch_interface ? command.watch_interface() : "");
+  return run(world, app.get_subcommands().front()->get_name(), command);
 }
 
 }  // namespace

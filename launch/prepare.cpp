@@ -112,6 +112,12 @@ Plan::Plan(TrainFlags given) : flags(std::move(given)) {
   if (!flags.trace.empty()) trace = parse_trace(flags.trace);
 }
 
+std::string watch_interface(const TrainFlags& flags) try {
+  return Plan(flags).run.options.watch_interface;
+} catch (const std::exception&) {
+  return "";
+}
+
 void require_places(const Plan& plan) {
   const TrainFlags& flags = plan.flags;
   const TrainOptions& o = plan.run.options;

@@ -25,6 +25,10 @@ struct Plan {
   TraceSteps trace;
 };
 
+// The option watch.interface, before the ranks know each other; empty where the options are wrong, which is
+// told later.
+std::string watch_interface(const TrainFlags& flags);
+
 // On one rank; reads the folders and writes nothing. Exit::usage if data or --out are missing, if --out holds
 // a run and --resume was not passed, or what is no run.
 void require_places(const Plan& plan);

@@ -114,17 +114,29 @@ json about(const Run& run, const Schema& schema, const std::string& fingerprint)
 }
 
 std::vector<std::string> differences(const json& about, const Run& run, const std::string& fingerprint) {
-  static const std::set<std::string> harmless = {"data.folder",      "data.on_bad",
-                                                 "data.verify",      "data.stage",
-                                                 "data.cache",       "steps",
-                                                 "device",           "threads",
-                                                 "loader.threads",   "loader.prefetch",
-                                                 "loader.readahead", "tick.every",
-                                                 "sample.every",     "watch.timeout",
-                                                 "digest.every",     "checkpoint.every",
-                                                 "checkpoint.keep",  "checkpoint.milestones",
-                                                 "checkpoint.best",  "checkpoint.best_is",
-                                                 "checkpoint.async", "checkpoint.on_error"};
+  static const std::set<std::string> harmless = {"data.folder",
+                                                 "data.on_bad",
+                                                 "data.verify",
+                                                 "data.stage",
+                                                 "data.cache",
+                                                 "steps",
+                                                 "device",
+                                                 "threads",
+                                                 "loader.threads",
+                                                 "loader.prefetch",
+                                                 "loader.readahead",
+                                                 "tick.every",
+                                                 "sample.every",
+                                                 "watch.timeout",
+                                                 "watch.interface",
+                                                 "digest.every",
+                                                 "checkpoint.every",
+                                                 "checkpoint.keep",
+                                                 "checkpoint.milestones",
+                                                 "checkpoint.best",
+                                                 "checkpoint.best_is",
+                                                 "checkpoint.async",
+                                                 "checkpoint.on_error"};
   std::vector<std::string> found;
   const auto compare = [&](const std::string& what, const std::string& before, const std::string& now) {
     if (before != now) found.push_back(fmt::format("{}: {} in the checkpoint, {} now", what, before, now));

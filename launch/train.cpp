@@ -97,7 +97,10 @@ void add_train(CLI::App& app, Command& chosen) {
       app.add_subcommand("train", "Train a GAN; under mpirun or srun on as many ranks as those start");
   auto flags = std::make_shared<TrainFlags>();
   describe(sub, *flags);
-  sub->callback([flags, &chosen] { chosen = [flags](World& world) { return train(world, *flags); }; });
+  sub->callback([flags, &chosen] {
+    chosen = OnRanks([flags](World& world) { return train(world, *flags); },
+                     [flags] { return watch_interface(*flags); });
+  });
 }
 
 }  // namespace saddle

@@ -72,6 +72,10 @@ void describe_watch(OptionTable& table, TrainOptions& o) {
   table.add("reduce.wire", o.wire, "how float32 gradients travel", {"float32", "bfloat16", "float16"});
   table.add("watch.timeout", o.watch_timeout, "without progress or a sign of life, then the job ends",
             {1, 1e6, "seconds"});
+  table.add(
+      "watch.interface", o.watch_interface,
+      "network on which the ranks' watchdogs meet, such as eth0 or an address of the first host; empty: "
+      "those that lead to the other hosts");
   table.add("digest.every", o.digest_every, "a check that all ranks hold the same state; 0: never",
             {0, 1e9, "steps"});
 }

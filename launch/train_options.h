@@ -37,6 +37,7 @@ struct TrainOptions {
   double bucket_mib = 0;
   std::string wire = "float32";
   double watch_timeout = 60;
+  std::string watch_interface;
   int64_t digest_every = 100;
   std::string device = "auto";
   int64_t threads = 0;

@@ -2,6 +2,7 @@
 // are tested as the functions they are.
 #include "launch/doctor/host.h"
 #include "launch/doctor/network.h"
+#include "launch/doctor/ports.h"
 #include "launch/doctor/storage.h"
 #include "launch/doctor/training.h"
 #include "launch/doctor/world.h"
@@ -18,6 +19,7 @@
 
 #include "data/dataset.h"
 #include "dist/file.h"
+#include "dist/line_socket.h"
 #include "tests/support/shell.h"
 
 namespace saddle::doctor {
@@ -96,14 +98,24 @@ TEST_F(Doctor, HasNothingToSayAgainstASoundRunAndLeavesNothingBehind) {
 TEST_F(Doctor, SaysOnceWhatIsTheSameOnAllRanksAndMeasuresEveryPair) {
   const Result result = shell(std::string(kLaunch) + "4 " + kDoctor + small() + "--out " + dir_);
   for (const char* check :
-       {"versions", "binary", "environment", "world", "binding", "MPI", "clocks", "data set", "memory",
-        "recipe", "open files", "HDF5 locks", "run folder", "space"}) {
+       {"versions", "binary", "environment", "world", "binding", "MPI", "clocks", "ports", "data set",
+        "memory", "recipe", "open files", "HDF5 locks", "run folder", "space"}) {
     const json of_check = lines(result, check);
     ASSERT_TRUE(of_check.is_array()) << result.output;
     EXPECT_EQ(of_check.size(), 1U) << check << of_check.dump(1);
     for (const json& line : of_check) EXPECT_FALSE(line.contains("ranks")) << line.dump();
   }
   expect(result, "within a host", "ok", "6 pairs");
+}
+
+TEST_F(Doctor, ListsThePortsOfAJobAndWhereItsWatchdogsMet) {
+  const std::string doctor = std::string(kLaunch) + "2 " + kDoctor + small();
+  expect(shell(doctor), "ports", "ok", "watchdogs: 127.0.0.1:");
+  expect(shell(doctor + "--set watch.interface=lo"), "ports", "ok", "watchdogs: 127.0.0.1:");
+  const Result wrong = test::shell(doctor + "--set watch.interface=nowhere0 2>&1");
+  EXPECT_EQ(wrong.status, 74) << wrong.output;
+  EXPECT_THAT(wrong.output, HasSubstr("watch.interface=nowhere0: rank 0 ("));
+  EXPECT_THAT(wrong.output, HasSubstr("lo (127.0.0.1)"));
 }
 
 TEST_F(Doctor, BadUsageIsTold) {
@@ -303,6 +315,22 @@ TEST(Links, AHostIsNotSlowForBeingAwayFromAnother) {
     if (l.a / 2 == l.b / 2) l.bytes_per_second = 2e10;
   for (const Line& line : judge_links(links, {"a", "a", "b", "b"}))
     EXPECT_EQ(line.verdict.status, Status::ok);
+}
+
+TEST(Ports, OwnListenersAreFoundAndOpenOnesSaidToBeOpen) {
+  const Listener mine = listen_at("127.0.0.1");
+  ASSERT_GE(mine.fd, 0);
+  const std::string address = fmt::format("127.0.0.1:{}", mine.port);
+  EXPECT_THAT(listening(), testing::Contains(address));
+  close(mine.fd);
+  EXPECT_THAT(listening(), testing::Not(testing::Contains(address)));
+  const std::vector<std::string> hosts = {"a", "b"}, doors = {"10.0.0.1:50"};
+  const std::string closed = judge_ports({{"127.0.0.1:7"}, {"[::1]:8"}}, doors, hosts).found;
+  EXPECT_THAT(closed, HasSubstr("watchdogs: 10.0.0.1:50 (a token, closed"));
+  EXPECT_THAT(closed, testing::Not(HasSubstr("password")));
+  const std::string open = judge_ports({{}, {"0.0.0.0:1024"}}, doors, hosts).found;
+  EXPECT_THAT(open, HasSubstr("rank 1 (b): 0.0.0.0:1024; these"));
+  EXPECT_THAT(open, HasSubstr("OMPI_MCA_btl_tcp_if_include"));
 }
 
 TEST(Clocks, MoreThanASecondApartIsWrongEitherWay) {
