@@ -88,7 +88,8 @@ std::string describe(const Field& field) {
   const char* most = field.variable ? "up to " : "";
   std::string out =
       fmt::format("{} {} [{}{}]", field.name, dtype_name(field.dtype), most, fmt::join(field.shape, ", "));
-  return field.classes ? out + fmt::format(" of {} classes", field.classes) : out;
+  if (field.classes == 0) return out;
+  return out + fmt::format(" of {} class{}", field.classes, field.classes == 1 ? "" : "es");
 }
 
 }  // namespace

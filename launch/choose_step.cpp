@@ -16,14 +16,14 @@ int64_t chosen_step(const std::string& folder, const std::string& which) {
   if (found.empty()) return -1;
   const std::optional<int64_t> best = best_step(found);
   require(
-      which != "best" || best, Exit::usage,
+      which != "best" || best, Exit::data,
       "no checkpoint in '{}' is marked as best: a run keeps one with --set checkpoint.best=loss/G or another "
       "number of its log.jsonl; there are steps {}",
       folder, steps_of(found));
   if (which == "best") return *best;
   for (const Published& each : found)
-    if (std::to_string(each.step) == which) return each.step;
-  fail(Exit::usage, "there is no checkpoint of step {} in '{}': there are steps {}", which, folder,
+    if (each.step == std::stoll(which)) return each.step;
+  fail(Exit::data, "there is no checkpoint of step {} in '{}': there are steps {}", which, folder,
        steps_of(found));
 }
 

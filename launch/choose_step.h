@@ -13,8 +13,8 @@ namespace saddle {
 std::optional<int64_t> best_step(const std::vector<Published>& found);
 
 // Collective. `which` is "" for the newest whole one, "best", or the number of a step. Nothing if there is no
-// checkpoint at all. Exit::usage if the wanted one is not there, and names those that are; Exit::data if it
-// is damaged.
+// checkpoint at all. Exit::data if the wanted one is not there, and names those that are, or if it is
+// damaged.
 std::optional<Checkpoint> load_chosen(const Comm& comm, const std::string& folder, const std::string& which);
 
 }  // namespace saddle

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "data/index.h"
@@ -35,8 +36,8 @@ std::string share_text(int64_t batch, int64_t ranks) {
   return batch % ranks == 0 ? std::to_string(least) : fmt::format("{} or {}", least, least + 1);
 }
 
-std::string ranks_line(const TrainOptions& o, int trainers, int64_t ranks, const Comm& comm) {
-  std::string text = fmt::format("{} on {}", ranks, comm.device().str());
+std::string ranks_line(const TrainOptions& o, int trainers, int64_t ranks, const std::string& device) {
+  std::string text = fmt::format("{}{}", ranks, device.empty() ? "" : " on " + device);
   if (trainers > 1) text = fmt::format("{} trainers of {}", trainers, text);
   text +=
       fmt::format("; a batch of {} is {} samples a rank", o.batch, share_text(o.batch / o.accumulate, ranks));
@@ -76,10 +77,13 @@ fs::path nearest_existing(fs::path path) {
   return path;
 }
 
+// Tries it, and leaves nothing behind.
 void require_writable(const std::string& out) {
-  const fs::path made = nearest_existing(out);
-  require(fs::is_directory(made) && access(made.c_str(), W_OK | X_OK) == 0, Exit::io,
-          "cannot make the run folder '{}': '{}' is not a folder that may be written to", out, made.string());
+  const fs::path there = nearest_existing(out);
+  std::string trial = (there / ".saddle-dry-run-XXXXXX").string();
+  require(fs::is_directory(there) && mkdtemp(trial.data()) != nullptr && rmdir(trial.c_str()) == 0, Exit::io,
+          "cannot make the run folder '{}': '{}' is not a folder that may be written to", out,
+          there.string());
 }
 
 std::string out_line(const std::string& out) {
@@ -123,7 +127,7 @@ std::optional<Checkpoint> try_start(Prepared& prepared) {
 
 }  // namespace
 
-std::string proof(Prepared& prepared, int64_t ranks) {
+std::string proof(Prepared& prepared, int64_t ranks, const std::string& device) {
   const Plan& plan = prepared.plan;
   const TrainOptions& o = plan.run.options;
   System& system = prepared.trainer->system();
@@ -133,13 +137,13 @@ std::string proof(Prepared& prepared, int64_t ranks) {
       line("system", fmt::format("{}: {}", o.system, system_entry(o.system).about)) +
       line("data", fmt::format("{}: {} samples of {}", o.data, prepared.data->size(), describe(schema))) +
       line("labels", labels_line(schema, system.classes)) + line("nets", system.summary()) +
-      line("ranks", ranks_line(o, plan.flags.trainers, ranks / plan.flags.trainers, prepared.teams.comm)) +
+      line("ranks", ranks_line(o, plan.flags.trainers, ranks / plan.flags.trainers, device)) +
       line("length", length_line(prepared)) + line("memory", memory_line(*prepared.trainer)) +
       line("out", out_line(plan.flags.out));
   if (plan.flags.resume) text += line("resume", resume_line(prepared, checkpoint));
   text += changed_lines(plan.run.table);
   for (const std::string& doubt : doubts(prepared, !checkpoint)) text += line("warning", doubt);
-  return text + "nothing was started: without --dry-run this is trained\n";
+  return text;
 }
 
 void validate_train(const std::vector<std::string>& arguments) {
@@ -157,7 +161,7 @@ std::string prove_train(std::vector<std::string> arguments, int64_t ranks) {
   const Teams teams{
       .count = plan.flags.trainers, .mine = 0, .all = alone, .host = alone, .comm = alone, .across = alone};
   Prepared prepared = prepare(plan, teams);
-  return proof(prepared, ranks);
+  return proof(prepared, ranks, "");
 }
 
 }  // namespace saddle

@@ -13,6 +13,7 @@
 #include "dist/launcher.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
+#include "launch/dry_run.h"
 #include "launch/mpirun.h"
 #include "launch/open_data.h"
 #include "launch/shell_words.h"
@@ -45,17 +46,18 @@ Words train_words(const Training& t) {
   return words;
 }
 
-void validate(const Training& t) {
+// Of `saddle train`.
+Words flags_of(const Training& t) {
   Words words = train_words(t);
   words.erase(words.begin());
   words.insert(words.end(), {"--out", t.out, "--resume"});
-  validate_train(words);
+  return words;
 }
 
 // Standard output has what was asked for and a shell understands; what it means stands beside it.
-void explain(const std::string& started, const std::string& summary) {
+void explain(const std::string& started, const std::string& summary, const std::string& training) {
   std::cout << started << std::flush;
-  std::cerr << summary << "nothing was started: without --dry-run it would be" << std::endl;
+  std::cerr << summary << training << "nothing was started: without --dry-run it would be" << std::endl;
 }
 
 // Each of mpirun's processes would start a job of its own.
@@ -99,7 +101,7 @@ int launch_slurm(const Training& t, SlurmJob job, const std::string& site_file, 
   if (!flags.mem.empty()) site.mem = flags.mem;
   site.sbatch.insert(site.sbatch.end(), flags.sbatch.begin(), flags.sbatch.end());
   job.launcher = !flags.launcher.empty() ? flags.launcher : !site.launcher.empty() ? site.launcher : "srun";
-  validate(t);
+  validate_train(flags_of(t));
   job.run = absolute(t.out);
   job.name = job.run == "/" ? "saddle" : fs::path(job.run).filename().string();
   if (job.ranks == 0) job.ranks = std::max<int64_t>(1, job.gpus);
@@ -107,7 +109,7 @@ int launch_slurm(const Training& t, SlurmJob job, const std::string& site_file, 
   job.train.insert(job.train.begin(), own_program());
   const std::string script = slurm_script(job, site);
   if (t.dry_run) {
-    explain(script, slurm_summary(job, site));
+    explain(script, slurm_summary(job, site), prove_train(flags_of(t), job.nodes * job.ranks));
     return 0;
   }
   const std::string path = job.run + "/job.sbatch";
@@ -141,14 +143,14 @@ struct MpiFlags {
 std::string mpi_summary(const MpiFlags& flags) {
   const std::string cores = flags.cpus > 0 ? fmt::format("{} a rank, bound", flags.cpus)
                                            : "ranks are not bound to any (--cpus-per-rank)";
-  return fmt::format("{:<12} {} {}\n{:<12} {}\n", "ranks", flags.ranks,
+  return fmt::format("{:<12} {} rank{} {}\n{:<12} {}\n", "job", flags.ranks, flags.ranks == 1 ? "" : "s",
                      flags.hostfile.empty() ? "on this machine" : "on the hosts of " + flags.hostfile,
                      "cores", cores);
 }
 
 int launch_mpi(const Training& t, const MpiFlags& flags) {
   require_single();
-  validate(t);
+  validate_train(flags_of(t));
   require(flags.hostfile.empty() || fs::exists(flags.hostfile), Exit::usage, "there is no hostfile '{}'",
           flags.hostfile);
   Words words = {"mpirun", "-n", std::to_string(flags.ranks)};
@@ -167,7 +169,7 @@ int launch_mpi(const Training& t, const MpiFlags& flags) {
   words.insert(words.end(), train.begin(), train.end());
   words.insert(words.end(), {"--out", absolute(t.out), "--resume"});
   if (t.dry_run) {
-    explain(quoted(words) + "\n", mpi_summary(flags));
+    explain(quoted(words) + "\n", mpi_summary(flags), prove_train(flags_of(t), flags.ranks));
     return 0;
   }
   require_mpirun();

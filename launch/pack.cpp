@@ -5,6 +5,7 @@
 #include "dist/error.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
+#include "models/game.h"
 
 namespace saddle {
 namespace {
@@ -38,6 +39,14 @@ void say(const Packed& packed, const PackRequest& request) {
   for (const auto& [what, value] : rows) fmt::print("  {:<10} {}\n", what, value);
 }
 
+// A recipe that takes such data.
+std::string fitting_recipe(const Schema& schema) {
+  const Field& main = main_field(schema);
+  if (main.variable || main.shape.size() == 2 || main.shape.size() > 3) return "RECIPE";
+  if (main.shape.size() < 3) return "gan-ns";
+  return schema.has("label") ? "cgan" : "dcgan";
+}
+
 int run(World& world, PackRequest request, const std::string& size) {
   const Comm comm = world.comm("cpu");
   comm.together([&] { request.size = parse_size(size); });
@@ -47,7 +56,9 @@ int run(World& world, PackRequest request, const std::string& size) {
   const std::vector<Packed> all = pack(request, comm);
   if (comm.rank() != 0) return 0;
   for (const Packed& packed : all) say(packed, request);
-  fmt::print("next: saddle check {}   or   saddle train --help\n", all.front().folder);
+  const Packed& first = all.front();
+  fmt::print("next: saddle check {0}   or   saddle train {1} --data {0} --out RUN\n", first.folder,
+             fitting_recipe(first.index.schema));
   return 0;
 }
 

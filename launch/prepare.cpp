@@ -106,6 +106,7 @@ bool is_set(const OptionTable& table, const std::string& key) {
 }  // namespace
 
 Plan::Plan(TrainFlags given) : flags(std::move(given)) {
+  while (flags.out.size() > 1 && flags.out.ends_with('/')) flags.out.pop_back();
   flags.trainers = trainers_meant(flags);
   resolve(run, flags);
   if (!flags.max_time.empty()) max_time = parse_duration(flags.max_time, "--max-time");

@@ -52,8 +52,8 @@ void require_reported(const Run& run, const Schema& schema) {
   if (wanted.empty()) return;
   const std::vector<std::string> names = reported_names(run, schema);
   require(std::find(names.begin(), names.end(), wanted) != names.end(), Exit::usage,
-          "checkpoint.best = '{}' is no number that this run reports: did you mean '{}'? There are {}",
-          wanted, nearest(wanted, names), fmt::join(names, ", "));
+          "checkpoint.best = '{}' is no number that this run reports; there are {}{}", wanted,
+          fmt::join(names, ", "), did_you_mean(wanted, names));
 }
 
 }  // namespace saddle

@@ -1,5 +1,7 @@
 // saddle sample: samples drawn from a run's checkpoint, as a picture or as tensors.
 #include <charconv>
+#include <optional>
+#include <string_view>
 
 #include "data/kind.h"
 #include "data/picture.h"
@@ -15,31 +17,57 @@ namespace saddle {
 namespace {
 
 struct SampleFlags {
-  std::string run, step, label, out = "grid.png";
+  std::string run, step, out = "grid.png";
+  std::optional<std::string> label;
   Drawing drawing;
 };
 
-// A class by its name or, where none is called so, by its number.
-int64_t class_of(const Field& label, const std::string& text) {
-  const auto& names = label.class_names;
-  if (const auto named = std::find(names.begin(), names.end(), text); named != names.end())
-    return named - names.begin();
+std::optional<int64_t> number_in(const std::string& text) {
   int64_t number = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool is_number = error == std::errc() && end == text.data() + text.size();
-  require(is_number || names.empty(), Exit::usage,
-          "--label {}: no class is called so; did you mean '{}'? `saddle check DATA` lists the names", text,
-          names.empty() ? text : nearest(text, names));
-  require(is_number && number >= 0 && number < label.classes, Exit::usage,
-          "--label {}: this system has labels 0 to {}", text, label.classes - 1);
+  if (error != std::errc() || end != text.data() + text.size()) return {};
   return number;
+}
+
+// A class by its number: "3", and "number:3" where another class is called 3.
+int64_t class_numbered(const Field& label, const std::string& text) {
+  const std::optional<int64_t> number = number_in(text);
+  require(number && *number >= 0 && *number < label.classes, Exit::usage,
+          "--label {}: this system has labels 0 to {}", text, label.classes - 1);
+  return *number;
+}
+
+// A class by its name, or by its number: what could be both is refused.
+int64_t class_of(const Field& label, const std::string& text) {
+  constexpr std::string_view kNumber = "number:", kName = "name:";
+  const std::vector<std::string>& names = label.class_names;
+  const auto named = [&](const std::string& name) {
+    return static_cast<int64_t>(std::find(names.begin(), names.end(), name) - names.begin());
+  };
+  const auto count = static_cast<int64_t>(names.size());
+  const int64_t by_name = named(text);
+  if (const std::optional<int64_t> number = number_in(text); number && by_name < count) {
+    require(*number == by_name || *number < 0 || *number >= label.classes, Exit::usage,
+            "--label {0}: class number {1} is called so, and class number {0} is called '{2}': pass --label "
+            "name:{0} or --label number:{0}",
+            text, by_name, names[static_cast<size_t>(*number)]);
+    return by_name;
+  }
+  if (by_name < count) return by_name;
+  if (text.starts_with(kNumber)) return class_numbered(label, text.substr(kNumber.size()));
+  if (text.starts_with(kName) && named(text.substr(kName.size())) < count)
+    return named(text.substr(kName.size()));
+  require(names.empty() || number_in(text), Exit::usage,
+          "--label {}: no class is called so{}; `saddle check DATA` lists the names", text,
+          did_you_mean(text, names));
+  return class_numbered(label, text);
 }
 
 Drawing drawing_of(const LoadedRun& run, const SampleFlags& flags) {
   Drawing drawing = flags.drawing;
-  if (flags.label.empty()) return drawing;
-  require(run.system->classes > 0, Exit::usage, "--label {}: this system has no labels", flags.label);
-  drawing.label = class_of(run.schema()["label"], flags.label);
+  if (!flags.label) return drawing;
+  require(run.system->classes > 0, Exit::usage, "--label {}: this system has no labels", *flags.label);
+  drawing.label = class_of(run.schema()["label"], *flags.label);
   return drawing;
 }
 
@@ -100,9 +128,10 @@ void add_sample(CLI::App& app, Command& chosen) {
       ->capture_default_str();
   add_step(sub, flags->step);
   sub->add_option("--seed", flags->drawing.seed, "Seed of the latents")->capture_default_str();
-  sub->add_option("--label", flags->label,
-                  "Class to draw, for conditional systems: a name, or a number as `saddle check` lists them "
-                  "(default: all in turn)");
+  sub->add_option(
+      "--label", flags->label,
+      "Class to draw, for conditional systems: a name, or a number, as `saddle check` lists them; "
+      "name:7 or number:7 where 7 could be both (default: all in turn)");
   sub->add_flag("--raw", flags->drawing.raw, "From the live weights instead of their moving average");
   sub->callback([flags, &chosen] { chosen = [flags](World& world) { return sample(world, *flags); }; });
 }

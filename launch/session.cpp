@@ -23,6 +23,13 @@ const Comm& agreeing(const Session::Setup& setup) {
   return comm.device().is_cpu() && setup.teams.count == 1 ? comm : setup.host;
 }
 
+constexpr int64_t kPoints = 2500, kPictures = 64;  // drawn while training
+
+// So many pictures that each of a few classes has as many.
+int64_t whole_rows(int64_t classes) {
+  return classes > 0 && classes <= kPictures ? kPictures / classes * classes : kPictures;
+}
+
 // Of each player, as "lr/g".
 json learning_rates(const OptionTable& table) {
   const std::string end = ".lr";
@@ -161,7 +168,8 @@ void Session::draw(const std::function<void(const Drawing&)>& work) {
   trainer_.comm().together([&] {
     if (trainer_.comm().rank() != 0) return;
     const bool points = main_field(setup_.data->schema()).shape.size() != 3;
-    work({.count = points ? 2500 : 64, .seed = static_cast<uint64_t>(options_.seed)});
+    const int64_t count = points ? kPoints : whole_rows(trainer_.system().classes);
+    work({.count = count, .seed = static_cast<uint64_t>(options_.seed)});
   });
 }
 

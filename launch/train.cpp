@@ -41,8 +41,9 @@ int explain(const Comm& host, const Plan& plan) {
 }
 
 int prove(Prepared& prepared) {
-  const std::string text = proof(prepared, prepared.teams.all.size());
-  if (prepared.teams.all.rank() == 0) std::cout << text;
+  const Comm& all = prepared.teams.all;
+  const std::string text = proof(prepared, all.size(), prepared.teams.comm.device().str());
+  if (all.rank() == 0) std::cout << text << "nothing was started: without --dry-run this is trained\n";
   return 0;
 }
 

@@ -49,12 +49,12 @@ std::string about_flag(const CLI::App& root, const CLI::App& at, const std::stri
   const std::string flag = word.substr(0, word.find('=')), value = value_of(word, arguments);
   const Words own = flags_of(at);
   if (at.get_option_no_throw("--set") != nullptr) return meant_flag(flag, value, own);
-  if (const std::string near = did_you_mean(flag, own); !near.empty()) return near;
-  if (at.get_option_no_throw("train-flags") == nullptr) return "";
+  if (at.get_option_no_throw("train-flags") == nullptr) return did_you_mean(flag, own);
   const Words trains = train_flags(root);
   if (std::find(trains.begin(), trains.end(), flag) != trains.end())
     return fmt::format("; flags of `saddle train` go behind --: -- {}{}{}", flag, value.empty() ? "" : " ",
                        value);
+  if (const std::string near = did_you_mean(flag, own); !near.empty()) return near;
   const std::string meant = meant_flag(flag, value, trains);
   return meant.empty() ? "" : meant + ", behind --";
 }

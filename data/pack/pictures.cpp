@@ -54,10 +54,13 @@ PicturePart class_part(const Files& files, const std::vector<std::string>& class
 void refuse_table_below(const PackRequest& request) {
   const std::filesystem::path source(request.source);
   if (!request.as.empty() || !std::filesystem::is_directory(source)) return;
-  for (const std::string& folder : walk(request.source, /*deep=*/false).folders)
-    require(!std::filesystem::exists(source / folder / "dataset.json"), Exit::data,
+  for (const std::string& folder : walk(request.source, /*deep=*/false).folders) {
+    const std::filesystem::path table = source / folder / "dataset.json";
+    require_reachable(table.string());
+    require(!std::filesystem::exists(table), Exit::data,
             "{}: holds {}/dataset.json; pack that folder, or pass --as pictures to leave the table out",
             request.source, folder);
+  }
 }
 
 Why accepts(const PackRequest& request) {

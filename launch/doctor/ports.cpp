@@ -78,11 +78,11 @@ Verdict judge_ports(const std::vector<std::vector<std::string>>& ports, const st
   std::string found = fmt::format("watchdogs: {} (a token, closed since all ranks are there)",
                                   doors.empty() ? "none" : fmt::format("{}", fmt::join(doors, ", ")));
   bool open = false;
-  for (size_t r = 0; r < ports.size(); ++r)
-    for (const std::string& port : ports[r]) {
-      open |= !on_loopback(port);
-      found += fmt::format("; {}: {}", name_ranks({static_cast<int>(r)}, hosts), port);
-    }
+  for (size_t r = 0; r < ports.size(); ++r) {
+    if (ports[r].empty()) continue;
+    open |= !std::all_of(ports[r].begin(), ports[r].end(), on_loopback);
+    found += fmt::format("; {}: {}", name_ranks({static_cast<int>(r)}, hosts), fmt::join(ports[r], " "));
+  }
   if (!open) return {Status::ok, found + "; nothing else that another host could reach"};
   return {Status::ok,
           found +

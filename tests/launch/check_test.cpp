@@ -114,7 +114,8 @@ TEST_F(Check, IsOneErrorWithoutADataSet) {
   for (const int ranks : {0, 2}) {
     const Result result = check(folder_.path(), ranks);
     EXPECT_EQ(result.status, 65);
-    EXPECT_THAT(result.output, AllOf(HasSubstr("saddle: "), HasSubstr("dataset.json")));
+    EXPECT_THAT(result.output, AllOf(HasSubstr("saddle: no data set in"),
+                                     HasSubstr("`saddle pack SOURCE --out DIR` makes one")));
   }
 }
 

@@ -260,11 +260,14 @@ TEST_F(Launch, ADryRunSaysWhatItWouldBeBesideTheScript) {
   const Result slurm = launch(
       "slurm gan-ns --data ring --out dry --nodes 2 --ranks-per-node 4 --mem 8G --dry-run 2>&1 >script");
   EXPECT_EQ(slurm.status, 0) << slurm.output;
-  EXPECT_THAT(slurm.output, AllOf(HasSubstr("2 nodes with 4 ranks each, 8 in all"), HasSubstr("8G of each")));
+  EXPECT_THAT(slurm.output,
+              AllOf(HasSubstr("2 nodes with 4 ranks each, 8 in all"), HasSubstr("8G of each"),
+                    HasSubstr("a batch of 256 is 32 samples a rank"), HasSubstr("2000 samples of x")));
   EXPECT_THAT(read_file(*folder_ / "script"), AllOf(HasSubstr("#!/bin/bash"), HasSubstr("--mem=8G")));
   const Result mpi = launch("mpi gan-ns -n 3 --data ring --out dry --dry-run 2>&1 >command");
   EXPECT_EQ(mpi.status, 0) << mpi.output;
-  EXPECT_THAT(mpi.output, HasSubstr("3 on this machine"));
+  EXPECT_THAT(mpi.output,
+              AllOf(HasSubstr("3 ranks on this machine"), HasSubstr("a batch of 256 is 85 or 86 samples")));
   EXPECT_THAT(read_file(*folder_ / "command"), HasSubstr("mpirun -n 3 "));
   EXPECT_FALSE(fs::exists(*folder_ / "dry"));
 }

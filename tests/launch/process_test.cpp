@@ -132,6 +132,8 @@ TEST(HostNames, ArePrintableAndNeverEmpty) {
 TEST(Streams, ThoseThatAreClosedBecomeNothing) {
   const pid_t pid = fork();
   if (pid == 0) {
+    const int unused = dup(0);
+    close(unused);
     for (const int descriptor : {0, 1, 2}) close(descriptor);
     open_streams();
     struct stat nothing {
@@ -139,7 +141,7 @@ TEST(Streams, ThoseThatAreClosedBecomeNothing) {
     stat("/dev/null", &nothing);
     for (const int descriptor : {0, 1, 2})
       if (fstat(descriptor, &found) != 0 || found.st_rdev != nothing.st_rdev) _exit(1);
-    _exit(dup(0) == 3 ? 0 : 2);
+    _exit(dup(0) == unused ? 0 : 2);
   }
   int status = -1;
   waitpid(pid, &status, 0);

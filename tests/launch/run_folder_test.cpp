@@ -32,7 +32,7 @@ TEST_F(Differences, AreOfWhatChangesNumbersOnly) {
   EXPECT_THAT(of({}), IsEmpty());
   EXPECT_THAT(of({"steps=7", "checkpoint.keep=9", "threads=2", "data.stage=/x"}), IsEmpty());
   EXPECT_THAT(of({"g.lr=0.5", "batch=3"}, "beef"),
-              ElementsAre("batch: 64 in the checkpoint, 3 now", "g.lr: 0.0002 in the checkpoint, 0.5 now",
+              ElementsAre("g.lr: 0.0002 in the checkpoint, 0.5 now", "batch: 64 in the checkpoint, 3 now",
                           "fingerprint of the data set: f00d in the checkpoint, beef now"));
 }
 

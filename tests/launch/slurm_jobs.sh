@@ -35,7 +35,7 @@ trains() { within 40 beyond "$1" "$(($(step "$1") + 400))" || fail "$1 does not 
 release() { within 20 is PENDING || fail "job $job was not requeued"; scontrol update JobId="$job" StartTime=now+3; }
 goes_on() { release; within 40 is RUNNING || fail "job $job does not start again"; }
 ended() { [ -z "$(state)" ]; }
-ends() { within 90 ended || fail "job $job does not end"; }
+ends() { within 240 ended || fail "job $job does not end"; }
 exit_code() { scontrol show job "$job" | grep -o 'ExitCode=[0-9]*' | head -n 1; }
 preempt() {  # RUN: one preemption
   trains "$1"

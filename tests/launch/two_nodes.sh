@@ -43,11 +43,14 @@ submit broken
 preempt broken
 [ "$(grep -c 'stopped at step' broken/slurm-"$job".log)" = 1 ] || fail "it did not save"
 
+nothing_left() { ! pgrep -f "^slurmstepd: \[$job\.|$saddle train .*--out $work/broken" >/dev/null; }
 lose() {  # NODE
   say "node-$1 is lost"
   trains broken
   kill -9 "$(cat "$slurm/node-$1.pid")"
   within 90 is PENDING || fail "job $job was not requeued after node-$1 was lost"
+  # What of the lost start is still there Slurm kills by the job's number, and would kill the next start with it.
+  within 60 nothing_left || fail "job $job left processes on the other node"
   "$loopback" node "$slurm" "$1"
   containers "node-$1"
   goes_on

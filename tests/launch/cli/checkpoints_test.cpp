@@ -69,7 +69,7 @@ TEST_F(Cli, TheBestCheckpointIsKept) {
         json::parse(saddle(fmt::format("evaluate {} --step {} 2>/dev/null", run, best_step), ranks).output)
             .at("step"),
         best_step);
-    expect_error(saddle(fmt::format("sample {} --step 7", run), ranks), 64,
+    expect_error(saddle(fmt::format("sample {} --step 7", run), ranks), 65,
                  fmt::format("there are steps {}, 60", best_step));
     EXPECT_THAT(
         saddle(train(fmt::format("from{}", ranks), "--steps 2 --init-from-step best --init-from " + run),
@@ -83,7 +83,7 @@ TEST_F(Cli, TheBestCheckpointIsKept) {
   EXPECT_THAT(saddle(fmt::format("checkpoints {} --step best", run)).output,
               HasSubstr(fmt::format("step-{:010}", best_step)));
   EXPECT_EQ(saddle(fmt::format("sample {} --step newest", run)).status, 64);
-  expect_error(saddle(fmt::format("sample {}from0 --step best", dir_)), 64, "checkpoint.best=");
+  expect_error(saddle(fmt::format("sample {}from0 --step best", dir_)), 65, "checkpoint.best=");
 }
 
 TEST_F(Cli, CheckpointsAreListedVerifiedAndShown) {

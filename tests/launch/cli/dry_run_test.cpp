@@ -65,6 +65,8 @@ TEST_F(DryRun, RefusesWhatTheTrainingRefuses) {
       {train("x", "--set batch=15 --set accumulate=2"), {64, "does not divide"}},
       {train("x", "--trainers 3"), {64, "do not divide among 3 trainers"}},
       {train("x", "--init-from " + dir_ + "nothing"), {64, "expected a run folder or"}},
+      {fmt::format("train gan-ns --data {}ring --out /proc/x", dir_),
+       {74, "cannot make the run folder '/proc/x'"}},
       {train("ring"), {64, "is a data set"}}};
   for (const auto& [command, refusal] : cases)
     for (const char* dry : {"", " --dry-run"})

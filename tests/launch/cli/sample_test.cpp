@@ -39,7 +39,7 @@ TEST_F(Cli, FilesThatCannotBeWrittenAreRefusedBeforeTheWork) {
 }
 
 TEST_F(Cli, ClassesGoByTheirNames) {
-  for (const std::string name : {"mimetypes", "apps", "7", "devices"}) {
+  for (const std::string name : {"mimetypes", "apps", "2", "devices"}) {
     fs::create_directories(dir_ + "icons/" + name);
     for (int i = 0; i < 6; ++i)
       write_png(fmt::format("{}icons/{}/{}.png", dir_, name, i),
@@ -47,7 +47,7 @@ TEST_F(Cli, ClassesGoByTheirNames) {
   }
   expect_ok(saddle(fmt::format("pack {0}icons --out {0}packed", dir_)));
   EXPECT_THAT(saddle(fmt::format("check {}packed", dir_)).output,
-              AllOf(HasSubstr("    0  7 "), HasSubstr("    1  apps "), HasSubstr("    3  mimetypes ")));
+              AllOf(HasSubstr("    0  2 "), HasSubstr("    1  apps "), HasSubstr("    3  mimetypes ")));
   expect_ok(
       saddle(fmt::format("train cgan --data {0}packed --out {0}run --steps 2 --set batch=8 --set g.width=4 "
                          "--set d.width=4 --set d.depth=1 --set g.depth=1",
@@ -56,12 +56,15 @@ TEST_F(Cli, ClassesGoByTheirNames) {
     return saddle(fmt::format("sample {0}run --n 3 --out {0}s.safetensors --label {1}", dir_, text));
   };
   const auto drawn = [&] { return read_safetensors(dir_ + "s.safetensors").at("label"); };
-  for (const auto& [text, number] : {std::pair{"mimetypes", 3}, {"2", 2}, {"7", 0}}) {
+  for (const auto& [text, number] : {std::pair{"mimetypes", 3}, {"1", 1}, {"name:2", 0}, {"number:2", 2}}) {
     expect_ok(label(text));
     EXPECT_TRUE(drawn().eq(number).all().item<bool>()) << text;
   }
   EXPECT_THAT(label("mimetypes").output, HasSubstr("of class mimetypes (3)"));
   expect_error(label("mimetype"), 64, "did you mean 'mimetypes'");
+  expect_error(label("2"), 64, "class number 0 is called so, and class number 2 is called 'devices'");
+  expect_error(label("cat"), 64, "no class is called so; `saddle check DATA` lists the names");
+  expect_error(label("''"), 64, "no class is called so");
   expect_error(label("4"), 64, "labels 0 to 3");
   expect_error(label("-1"), 64, "labels 0 to 3");
   expect_ok(saddle(train("points", "--steps 2")));

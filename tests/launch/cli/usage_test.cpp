@@ -37,6 +37,7 @@ TEST_F(Cli, WrongWordsAreOneErrorThatNamesWhatWasMeant) {
       {"train gan-ns --set seed=-1", "'seed' is at least 0, found -1"},
       {"train gan-ns --set steps=9999999999999", "'steps' is at most 1000000000000 steps"},
       {"launch mpi gan-ns --out run --steps 5", "go behind --: -- --steps 5"},
+      {"launch mpi gan-ns --out run --set batch=5", "go behind --: -- --set batch=5"},
       {"launch mpi gan-ns --out run --batch 5", "--set batch=5, behind --"},
       {"list recipies", "recipes"}};
   for (const auto& [command, text] : said) {

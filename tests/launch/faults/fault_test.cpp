@@ -241,7 +241,7 @@ INSTANTIATE_TEST_SUITE_P(
               .kind = "abort",
               .status = 134,
               .cause = "died of signal 6.*at step [0-9]+, D forward"},
-        Fault{.name = "out_of_memory", .kind = "oom", .status = 70, .cause = "memory.*D forward"}),
+        Fault{.name = "out_of_memory", .kind = "oom", .status = 74, .cause = "memory.*D forward"}),
     [](const auto& info) { return info.param.name; });
 
 // ---- jobs whose ranks were not started alike
