@@ -87,7 +87,7 @@ void for_checksums(const std::string& folder, const Index& index, Visit visit) {
   for (const ShardInfo& info : index.shards) {
     const Shard shard(path_in(folder, info.file), index.schema, info);
     Checksums all;
-    for (size_t f = 0; f < index.schema.fields.size(); ++f) all.push_back(stored_checksums(shard, f));
+    for (size_t f = 0; f < index.schema.fields.size(); ++f) all.push_back(shard.stored_checksums(f));
     visit(all);
   }
 }

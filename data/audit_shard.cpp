@@ -7,6 +7,7 @@
 #include <exception>
 #include <thread>
 
+#include "data/as_integers.h"
 #include "data/checksum.h"
 #include "data/kind.h"
 #include "dist/error.h"
@@ -27,6 +28,9 @@ struct Rows {
   std::vector<int64_t> begins;   // in bytes, of each and of what follows the last
 
   void clear() { numbers.clear(), begins.assign(1, 0); }
+  void make_room(int64_t size) {
+    if (size_t(size) > bytes.size()) bytes.resize(std::max(size_t(size), bytes.size() * 2));
+  }
   size_t count() const { return numbers.size(); }
   const char* begin(size_t i) const { return bytes.data() + begins[i]; }
   int64_t size(size_t i) const { return begins[i + 1] - begins[i]; }
@@ -42,28 +46,6 @@ void add_problem(ShardAudit& audit, std::string problem) {
     audit.problems.push_back(std::move(problem));
   else
     ++audit.more;
-}
-
-// Calls `work(values, count)` with the values as what they are; false for floats.
-template <class Work>
-bool as_integers(torch::ScalarType dtype, const char* bytes, int64_t count, Work work) {
-  const auto as = [&]<class T>(T) { return work(reinterpret_cast<const T*>(bytes), count), true; };
-  switch (dtype) {
-    case torch::kByte:
-      return as(uint8_t{});
-    case torch::kChar:
-      return as(int8_t{});
-    case torch::kUInt16:
-      return as(uint16_t{});
-    case torch::kShort:
-      return as(int16_t{});
-    case torch::kInt:
-      return as(int32_t{});
-    case torch::kLong:
-      return as(int64_t{});
-    default:
-      return false;
-  }
 }
 
 // The values of a plane, whose being all the same makes a picture blank.
@@ -105,13 +87,14 @@ class BlockAudit {
     const Field& field = schema_.fields[f];
     rows_.clear();
     lengths_.clear();
-    rows_.bytes.resize(std::max(rows_.bytes.size(), size_t((until - from) * field.bytes())));
+    if (!field.variable) rows_.make_room((until - from) * field.bytes());
     for (int64_t row = from; row < until; ++row) try {
         const int64_t length = length_of(shard_, field, f, row);
         require(length >= 0 && (!field.variable || length <= field.shape[0]), Exit::data,
                 "{}: field {} of sample {}: expected at most {} steps, found {}", info_.file, field.name, row,
                 field.shape.empty() ? 0 : field.shape[0], length);
         const int64_t size = field.variable ? length * field.row_bytes() : field.bytes();
+        rows_.make_room(rows_.begins.back() + size);
         shard_.read(f, row, rows_.bytes.data() + rows_.begins.back());
         rows_.numbers.push_back(row);
         rows_.begins.push_back(rows_.begins.back() + size);
@@ -224,7 +207,7 @@ void require_plausible(const Schema& schema, const ShardInfo& info) {
 
 void check_digest(const Shard& shard, const Schema& schema, const ShardInfo& info) {
   std::vector<Column> columns(schema.fields.size());
-  for (size_t f = 0; f < columns.size(); ++f) columns[f].checksums = stored_checksums(shard, f);
+  for (size_t f = 0; f < columns.size(); ++f) columns[f].checksums = shard.stored_checksums(f);
   const std::string found = shard_digest(columns);
   require(found == info.digest, Exit::data, "{}: its checksums are damaged: expected digest {}, found {}",
           info.file, info.digest, found);
@@ -303,12 +286,6 @@ ShardAudit shard_audit_from_json(const nlohmann::json& in) {
   ShardAudit out{.problems = in.at("problems"), .more = in.at("more")};
   for (const auto& each : in.at("fields")) out.fields.push_back(figures_from_json(each));
   return out;
-}
-
-std::vector<uint64_t> stored_checksums(const Shard& shard, size_t field) {
-  std::vector<uint64_t> all(static_cast<size_t>(shard.count()));
-  for (size_t row = 0; row < all.size(); ++row) all[row] = shard.stored_checksum(field, int64_t(row));
-  return all;
 }
 
 ShardAudit audit_shard(const std::string& path, const Schema& schema, const ShardInfo& info, int64_t first,

@@ -41,7 +41,4 @@ ShardAudit shard_audit_from_json(const nlohmann::json&);
 ShardAudit audit_shard(const std::string& path, const Schema& schema, const ShardInfo& info, int64_t first,
                        int threads, PassProgress& progress);
 
-// All checksums of a field of an open shard, by sample.
-std::vector<uint64_t> stored_checksums(const Shard& shard, size_t field);
-
 }  // namespace saddle

@@ -3,7 +3,9 @@
 
 #include <hdf5.h>
 
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace saddle::hdf5 {
@@ -64,8 +66,22 @@ inline std::string reason() {
   return innermost.empty() ? "HDF5 gives no reason" : innermost;
 }
 
-// Read only, and without locks: network file systems often have none, and nobody writes here.
+// Whether every step of a path is a hard link: a soft one may go on by an external one, into another file.
+inline bool is_inside(hid_t file, const std::string& path) {
+  for (size_t end = 0; end != std::string::npos;) {
+    end = path.find('/', end + 1);
+    H5L_info_t link{};
+    if (H5Lget_info(file, path.substr(0, end).c_str(), &link, H5P_DEFAULT) < 0) return false;
+    if (link.type != H5L_TYPE_HARD) return false;
+  }
+  return true;
+}
+
+// Read only, and without locks: network file systems often have none, and nobody writes here. What is no
+// regular file would be waited for.
 inline hid_t open_for_reading(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return H5I_INVALID_HID;
   Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
 #if H5_VERSION_GE(1, 10, 7)
   H5Pset_file_locking(access, false, true);

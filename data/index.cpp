@@ -39,6 +39,7 @@ int64_t place(const json& in, const char* key, int64_t otherwise) {
 }
 
 Extent extent_from_json(const json& in) {
+  require(in.is_object(), Exit::data, "extents: expected an object, found {}", excerpt(in));
   return {.bytes = place(in, "bytes", -1),
           .data = place(in, "data", 0),
           .checksums = place(in, "checksums", -1),
@@ -62,11 +63,45 @@ ShardInfo shard_from_json(const json& in, int64_t format) {
                   .count = place(in, "count", -1),
                   .bytes = place(in, "bytes", -1),
                   .digest = text_at(in, "digest")};
-  require(!shard.file.empty() && shard.file.find('/') == std::string::npos, Exit::data,
-          "expected the name of a file beside it, found \"{}\"", shard.file);
+  const bool beside = !shard.file.empty() && shard.file != "." && shard.file != ".." &&
+                      shard.file.find('/') == std::string::npos && shard.file.find('\0') == std::string::npos;
+  require(beside, Exit::data, "expected the name of a file beside it, found {}", excerpt(shard.file));
   if (format == 1) return shard;
   for (const json& each : list_at(in, "extents")) shard.extents.push_back(extent_from_json(each));
   return shard;
+}
+
+// It names the folder of a staged copy.
+std::string fingerprint_of(const json& in) {
+  const std::string& found = text_at(in, "fingerprint");
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  require(std::all_of(found.begin(), found.end(), is_digit) && found.size() <= 64, Exit::data,
+          "fingerprint: expected hexadecimal digits, found {}", excerpt(found));
+  return found;
+}
+
+// Nets have weights for each class, and batches room for the longest sample: both are only claimed. Shards
+// that are there hold less at times, as a part of a data set does, but not that much less.
+void require_plausible(const Field& field, const std::string& what, int64_t claimed, int64_t least,
+                       int64_t there) {
+  require(claimed <= std::max(least, there), Exit::data,
+          "field {}: expected no more than shards of {} bytes can hold, found {}", field.name, there, what);
+}
+
+void check_claims(const Index& index) {
+  constexpr int64_t kClasses = 1 << 20, kBytes = int64_t{16} << 20, kTimes = 1024;
+  int64_t files = 0;
+  for (const ShardInfo& shard : index.shards) files = std::min(kMost, files + shard.bytes);
+  for (size_t f = 0; f < index.schema.fields.size(); ++f) {
+    const Field& field = index.schema.fields[f];
+    require_plausible(field, fmt::format("{} classes", field.classes), field.classes, kClasses, files);
+    if (!field.variable || index.shards.empty()) continue;
+    int64_t bytes = 0;
+    for (const ShardInfo& shard : index.shards)
+      bytes = std::min(kMost, bytes + (shard.extents.empty() ? shard.bytes : shard.extents[f].bytes));
+    require_plausible(field, fmt::format("samples of up to {} steps", field.shape[0]), field.bytes() / kTimes,
+                      kBytes / kTimes, bytes);
+  }
 }
 
 Index from_json(const json& in) {
@@ -75,7 +110,7 @@ Index from_json(const json& in) {
           "expected format 1 to {}, found {}: use a newer saddle", kFormatVersion, format);
   Index index{.schema = schema_from_json(value_at(in, "schema")),
               .count = integer_at(in, "count"),
-              .fingerprint = text_at(in, "fingerprint"),
+              .fingerprint = fingerprint_of(in),
               .provenance = value_at(in, "provenance")};
   int64_t sum = 0;
   for (const json& each : list_at(in, "shards")) {
@@ -87,6 +122,7 @@ Index from_json(const json& in) {
             "expected an extent for each of {} fields, found {}", index.schema.fields.size(), extents);
   }
   require(sum == index.count, Exit::data, "its shards sum to {} samples, its count is {}", sum, index.count);
+  check_claims(index);
   return index;
 }
 
@@ -144,7 +180,7 @@ Index parse_index(const std::string& text) {
 Index read_index(const std::string& folder) {
   const std::string path = index_path(folder);
   if (!has_index(folder)) fail(Exit::data, "no data set in '{}': {}", folder, instead_of_index(folder));
-  const std::string text = read_file(path);
+  const std::string text = read_file(path, kMostJsonBytes);
   try {
     return parse_index(text);
   } catch (const Error& error) {

@@ -248,7 +248,9 @@ struct Loader::Impl {
   int64_t handed_out() const { return position - (upload && upload->started() ? options.batch : 0); }
 
   void seek(int64_t to) {
-    require(to >= 0, Exit::data, "the loader's position must not be negative, found {}", to);
+    constexpr int64_t kMost = int64_t{1} << 60;  // batches beyond it can still be counted
+    require(to >= 0 && to <= kMost, Exit::data, "expected a position of the loader from 0 to {}, found {}",
+            kMost, to);
     if (upload) upload->drop();
     std::lock_guard lock(mutex);
     ++generation;

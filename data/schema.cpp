@@ -56,6 +56,9 @@ void check(const Field& field) {
   require(std::all_of(field.shape.begin(), field.shape.end(), [](int64_t n) { return n > 0; }), Exit::data,
           "schema: field {} has shape [{}]; every extent must be positive", name,
           fmt::join(field.shape, ", "));
+  constexpr size_t kMostAxes = 31;  // HDF5's limit, and one for the samples
+  require(field.shape.size() <= kMostAxes, Exit::data, "schema: field {} has {} extents, at most {} are read",
+          name, field.shape.size(), kMostAxes);
   double elements = 1;
   for (const int64_t extent : field.shape) elements *= double(extent);
   require(elements <= double(int64_t{1} << 48), Exit::data, "schema: field {} of [{}] is too large", name,
@@ -71,15 +74,15 @@ void check(const Field& field) {
 }
 
 Field field_from_json(const nlohmann::json& in) {
-  std::vector<int64_t> shape;
-  for (const nlohmann::json& extent : in.at("shape").get_ref<const nlohmann::json::array_t&>())
-    shape.push_back(integer(extent));
-  Field field{.name = in.at("name"),
-              .shape = std::move(shape),
-              .dtype = dtype_from_name(in.at("dtype")),
-              .classes = in.contains("classes") ? integer(in["classes"]) : 0,
-              .class_names = in.value("class_names", std::vector<std::string>{}),
-              .variable = in.value("variable", false)};
+  Field field{.name = text_at(in, "name"),
+              .shape = {},
+              .dtype = dtype_from_name(text_at(in, "dtype")),
+              .classes = in.contains("classes") ? integer_at(in, "classes") : 0,
+              .class_names = {},
+              .variable = in.contains("variable") && boolean_at(in, "variable")};
+  for (const nlohmann::json& extent : list_at(in, "shape")) field.shape.push_back(integer(extent));
+  if (in.contains("class_names"))
+    for (const nlohmann::json& name : list_at(in, "class_names")) field.class_names.push_back(text(name));
   check(field);
   return field;
 }
@@ -132,15 +135,19 @@ nlohmann::json to_json(const Schema& schema) {
 Schema schema_from_json(const nlohmann::json& in) try {
   Schema schema;
   std::set<std::string> seen;
-  for (const auto& each : in.at("fields")) {
+  for (const auto& each : list_at(in, "fields")) {
     schema.fields.push_back(field_from_json(each));
     require(seen.insert(schema.fields.back().name).second, Exit::data, "schema: field {} occurs twice",
             schema.fields.back().name);
   }
   require(!schema.fields.empty(), Exit::data, "schema: expected at least one field, found none");
+  constexpr size_t kMostFields = 4096;
+  require(schema.fields.size() <= kMostFields, Exit::data, "schema: expected at most {} fields, found {}",
+          kMostFields, schema.fields.size());
   return schema;
-} catch (const nlohmann::json::exception& error) {
-  fail(Exit::data, "schema: malformed: {}", error.what());
+} catch (const Error& error) {
+  const std::string what = error.what();
+  fail(error.kind, "{}{}", what.starts_with("schema: ") ? "" : "schema: malformed: ", what);
 }
 
 std::string describe(const Schema& schema) {

@@ -21,13 +21,15 @@ namespace saddle {
 namespace {
 
 constexpr int64_t kWord = sizeof(uint64_t);
+constexpr int64_t kDeflateMost = 1032;             // times smaller, zlib's limit
+constexpr int64_t kPage = 512;                     // checksums
 constexpr int64_t kInMemory = int64_t{256} << 20;  // bytes of checksums, all shards together
 std::atomic<int64_t> in_memory_bytes = 0;
 std::atomic<uint64_t> next_id = 1;
 
 // A data set may have more shards than a process may open files by default.
 int open_file(const std::string& path) {
-  const auto attempt = [&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC); };
+  const auto attempt = [&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); };
   const int descriptor = attempt();
   rlimit limit{};
   if (descriptor >= 0 || errno != EMFILE || getrlimit(RLIMIT_NOFILE, &limit) != 0) return descriptor;
@@ -52,16 +54,17 @@ Shard::Shard(const std::string& path, const Schema& schema, const ShardInfo& exp
     : path_(path), fields_(schema.fields), info_(expected), id_(next_id++) {
   struct stat status {};
   const int reason = stat(path.c_str(), &status) == 0 ? 0 : errno;
-  require(reason == 0, Exit::data,
+  require(reason == 0 && S_ISREG(status.st_mode), Exit::data,
           "{}: expected a shard of {} samples, found no readable file ({}); restore it or pack again with "
           "--force",
-          path, info_.count, std::strerror(reason));
+          path, info_.count, reason == 0 ? "it is a folder or a device" : std::strerror(reason));
   require(
       status.st_size == info_.bytes, Exit::data,
       "{}: expected {} bytes, found {}; it was cut off or replaced: restore it or pack again with --force",
       path, info_.bytes, int64_t(status.st_size));
   if (info_.extents.empty()) info_.extents = compare_with_hdf5(schema);
   check_extents();
+  require_stored(int64_t(status.st_blocks));
   descriptor_ = open_file(path);
   require(descriptor_ >= 0, Exit::data, "{}: cannot open: {}", path, std::strerror(errno));
   try {
@@ -106,7 +109,6 @@ void Shard::check_extents() const {
       return first >= 0 && count >= 0 && first <= info_.bytes && count <= (info_.bytes - first) / each;
     };
     const int64_t chunks = e.chunk_bytes ? e.bytes / e.chunk_bytes + 1 : 0;
-    constexpr int64_t kDeflateMost = 1032;  // times smaller, zlib's limit
     const bool sound =
         e.chunk_bytes / kDeflateMost <= info_.bytes && inside(e.checksums, info_.count, kWord) &&
         e.bytes % field.row_bytes() == 0 && e.chunk_bytes % field.row_bytes() == 0 &&
@@ -116,6 +118,53 @@ void Shard::check_extents() const {
             "{}: {} places field {} outside the file; restore it or pack again with --force", path_,
             kIndexFile, field.name);
   }
+}
+
+// A file may have holes, which are any number of zeros and no bytes: large samples are not believed to be in
+// them. Deflate, which file systems know too, makes nothing as small.
+void Shard::require_stored(int64_t blocks) const {
+  constexpr int64_t kBlock = 512, kLarge = int64_t{64} << 20;
+  int64_t largest = 0;
+  for (const Field& field : fields_) largest = std::max(largest, field.variable ? 0 : field.bytes());
+  require(
+      largest < kLarge || blocks == 0 || info_.bytes / kDeflateMost <= blocks * kBlock, Exit::data,
+      "{}: expected {} bytes, found a file of holes, which stores {}; restore it or pack again with --force",
+      path_, info_.bytes, blocks * kBlock);
+}
+
+// A page of words that are all zero are no checksums but a hole in the file, whose size says nothing.
+std::vector<uint64_t> Shard::stored_checksums(size_t field, int64_t first, int64_t count) const {
+  std::vector<uint64_t> some(static_cast<size_t>(count));
+  read_at(info_.extents[field].checksums + first * kWord, some.data(), count * kWord);
+  const bool hole = count >= kPage &&
+                    std::all_of(some.begin(), some.begin() + kPage, [](uint64_t word) { return word == 0; });
+  require(
+      !hole, Exit::data,
+      "{}: expected the checksums of {} samples of field {}, found a hole in the file; restore it or pack "
+      "again with --force",
+      path_, info_.count, fields_[field].name);
+  return some;
+}
+
+// Piece by piece, so that memory is taken for what is there.
+std::vector<uint64_t> Shard::stored_checksums(size_t field) const {
+  constexpr int64_t kPiece = 1 << 17;
+  std::vector<uint64_t> all;
+  for (int64_t at = 0; at < info_.count; at += kPiece) {
+    const auto piece = stored_checksums(field, at, std::min(kPiece, info_.count - at));
+    all.insert(all.end(), piece.begin(), piece.end());
+  }
+  return all;
+}
+
+// Counts in what all shards keep in memory; false if it does not fit.
+bool Shard::reserve(int64_t& bytes) const {
+  const auto fields = int64_t(fields_.size());
+  if (info_.count > kInMemory / kWord / fields) return false;
+  bytes = fields * info_.count * kWord;
+  if (in_memory_bytes.fetch_add(bytes) + bytes <= kInMemory) return true;
+  in_memory_bytes -= bytes;
+  return false;
 }
 
 void Shard::require_digest(const std::vector<Column>& columns) const {
@@ -128,17 +177,14 @@ void Shard::require_digest(const std::vector<Column>& columns) const {
 }
 
 void Shard::load_checksums() {
-  const int64_t bytes = int64_t(fields_.size()) * info_.count * kWord;
-  if (in_memory_bytes.fetch_add(bytes) + bytes > kInMemory) {
-    in_memory_bytes -= bytes;
+  int64_t bytes = 0;
+  if (!reserve(bytes)) {
+    for (size_t f = 0; f < fields_.size(); ++f) stored_checksums(f, 0, std::min(kPage, info_.count));
     return;
   }
   std::vector<Column> columns(fields_.size());
   try {
-    for (size_t f = 0; f < fields_.size(); ++f) {
-      columns[f].checksums.resize(size_t(info_.count));
-      read_at(info_.extents[f].checksums, columns[f].checksums.data(), info_.count * kWord);
-    }
+    for (size_t f = 0; f < fields_.size(); ++f) columns[f].checksums = stored_checksums(f);
     require_digest(columns);
   } catch (...) {
     in_memory_bytes -= bytes;

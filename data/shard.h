@@ -25,6 +25,7 @@ class Shard {
   const std::string& path() const { return path_; }
   int64_t count() const { return info_.count; }
   uint64_t stored_checksum(size_t field, int64_t row) const;
+  std::vector<uint64_t> stored_checksums(size_t field) const;  // of all rows
   // Rows of a variable field in sample `row`, at most shape[0]; 1 for other fields.
   int64_t length(size_t field, int64_t row) const;
   // Field number `field` of sample `row` into `to`: field.row_bytes() times its length, which it returns.
@@ -42,6 +43,9 @@ class Shard {
   };
   Part part(size_t field, int64_t row) const;
   void check_extents() const;
+  void require_stored(int64_t blocks) const;
+  bool reserve(int64_t& bytes) const;
+  std::vector<uint64_t> stored_checksums(size_t field, int64_t first, int64_t count) const;
   void load_checksums();
   void read_at(int64_t offset, void* to, int64_t bytes) const;
   void read_part(size_t field, Part part, char* to) const;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 
@@ -143,7 +144,8 @@ class Writer {
     if (aligned)
       H5Pset_alignment(access, 4096, 4096);  // samples of 4 KiB stay within pages; chunks would be padded
     Handle how(without_clock(H5P_FILE_CREATE), H5Pclose);  // of the root group
-    return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, how, access);
+    std::remove(path.c_str());  // what a killed one left; and a link is not followed
+    return H5Fcreate(path.c_str(), H5F_ACC_EXCL, how, access);
   }
 
   Handle write(const std::string& name, hid_t type, const Dims& dims, hid_t how, const void* data) {
@@ -181,7 +183,7 @@ class Reader {
     Handle type(check(H5Aget_type(made)), H5Tclose);
     const size_t bytes = H5Tget_size(type);
     const bool text = H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0;
-    check(text && bytes <= std::filesystem::file_size(path_) ? 0 : -1);
+    check(text && bytes <= std::min<uintmax_t>(kMostJsonBytes, std::filesystem::file_size(path_)) ? 0 : -1);
     std::string value(bytes, '\0');
     check(H5Aread(made, type, value.data()));
     return parse_json(value, path_ + ": its " + name);
@@ -193,14 +195,14 @@ class Reader {
     const hid_t type = file_type(field.dtype);
     const Set set(*this, field.name);
     const int64_t rows = field.variable && !set.dims.empty() ? int64_t(set.dims[0]) : count;
-    out.bytes = rows * field.row_bytes();
+    out.bytes = bytes_of(rows, field);
     const int64_t chunk = set.chunk_rows();
     set.expect(type, dims_of(field, rows));
     if (chunk == 0) {
       out.data = rows ? set.offset() : 0;
       return out;
     }
-    out.chunk_bytes = chunk * field.row_bytes();
+    out.chunk_bytes = bytes_of(chunk, field);
     out.chunks =
         contiguous(beside(kChunks, field), H5T_STD_I64LE, {hsize_t((rows + chunk - 1) / chunk), hsize_t{3}});
     return out;
@@ -209,9 +211,7 @@ class Reader {
  private:
   struct Set {
     Set(const Reader& reader, const std::string& name)
-        : path(reader.path_),
-          name(name),
-          id(reader.check(H5Dopen2(reader.file_, name.c_str(), H5P_DEFAULT)), H5Dclose) {
+        : path(reader.path_), name(name), id(reader.open(name), H5Dclose) {
       Handle space(reader.check(H5Dget_space(id)), H5Sclose);
       dims.resize(size_t(std::max(0, H5Sget_simple_extent_ndims(space))));
       H5Sget_simple_extent_dims(space, dims.data(), nullptr);
@@ -225,7 +225,8 @@ class Reader {
     }
 
     int64_t offset() const {
-      const haddr_t at = H5Dget_offset(id);
+      const Handle how(H5Dget_create_plist(id), H5Pclose);
+      const haddr_t at = how >= 0 && H5Pget_external_count(how) == 0 ? H5Dget_offset(id) : HADDR_UNDEF;
       require(at != HADDR_UNDEF, Exit::data, "{}: expected /{} to be contiguous, found another layout", path,
               name);
       return int64_t(at);
@@ -245,6 +246,21 @@ class Reader {
     Handle id;
     Dims dims;
   };
+
+  hid_t open(const std::string& name) const {
+    require(hdf5::is_inside(file_, name), Exit::data,
+            "{}: expected /{} in this file, found none, or a link to elsewhere; pack again with --force",
+            path_, name);
+    return check(H5Dopen2(file_, name.c_str(), H5P_DEFAULT));
+  }
+
+  int64_t bytes_of(int64_t rows, const Field& field) const {
+    int64_t bytes = 0;
+    require(!__builtin_mul_overflow(rows, field.row_bytes(), &bytes), Exit::data,
+            "{}: {} rows of field {} are more than any file holds; pack again with --force", path_, rows,
+            field.name);
+    return bytes;
+  }
 
   // The offset of a contiguous dataset in the file.
   int64_t contiguous(const std::string& name, hid_t type, const Dims& dims) const {
@@ -323,8 +339,8 @@ ShardInfo read_header(const std::string& path, const Schema& schema) {
              digest = reader.attribute("digest"), about = reader.attribute("schema");
   expect(format == 1 || format == 2, "format 1 or 2", format);
   expect(about == to_json(schema), to_json(schema).dump().c_str(), about);
-  expect(count.is_number_integer() && count >= 0 && digest.is_string(), "a count and a digest",
-         {count, digest});
+  expect(count.is_number_integer() && count >= 0 && count <= INT64_MAX && digest.is_string(),
+         "a count and a digest", {count, digest});
   ShardInfo info{.file = std::filesystem::path(path).filename().string(),
                  .count = count,
                  .bytes = int64_t(std::filesystem::file_size(path)),

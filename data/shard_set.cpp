@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 
+#include "data/as_integers.h"
 #include "data/checksum.h"
 #include "data/dataset.h"
 #include "data/memo.h"
@@ -26,11 +27,23 @@ struct Spot {
   int64_t row;
 };
 
+// Nets and orders look classes up in tables, whatever the shard says.
+void require_classes(const Shard& shard, const Field& field, int64_t row, const void* values, int64_t bytes) {
+  const int64_t count = bytes / int64_t(torch::elementSize(field.dtype));
+  as_integers(field.dtype, values, count, [&](const auto* value, int64_t n) {
+    const auto wrong = std::find_if(
+        value, value + n, [&](auto each) { return int64_t(each) < 0 || int64_t(each) >= field.classes; });
+    if (wrong != value + n)
+      fail(Exit::data, "{}: field {} of sample {}: expected classes below {}, found {}; see `saddle check`",
+           shard.path(), field.name, row, field.classes, int64_t(*wrong));
+  });
+}
+
 // Returns the length of a variable field, which is padded with zeros; 0 of others.
 int64_t read_field(const Shard& shard, const Field& field, size_t f, int64_t row, void* to, bool verify) {
-  const int64_t length = shard.read(f, row, to, verify);
+  const int64_t length = shard.read(f, row, to, verify), bytes = length * field.row_bytes();
+  if (field.classes > 0) require_classes(shard, field, row, to, bytes);
   if (!field.variable) return 0;
-  const int64_t bytes = length * field.row_bytes();
   std::memset(static_cast<char*>(to) + bytes, 0, size_t(field.bytes() - bytes));
   return length;
 }

@@ -1,6 +1,7 @@
 #include "data/shard_writer.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -35,6 +36,11 @@ void compact(std::vector<T>& rows, size_t bytes, const std::vector<char>& full) 
   }
   rows.resize(to * bytes);
 }
+
+struct Removed {
+  ~Removed() { std::remove(path.c_str()); }
+  const std::string& path;
+};
 
 }  // namespace
 
@@ -93,8 +99,9 @@ std::vector<Column> ShardBuilder::columns() && {
 ShardInfo publish_shard(const std::string& folder, int64_t number, const Schema& schema,
                         const std::vector<Column>& columns, int64_t compress) {
   const std::string path = path_of(folder, number), draft = path + ".tmp";
-  write_shard(draft, schema, columns, compress);
   ShardInfo info;
+  const Removed removed{draft};  // also what a failure leaves
+  write_shard(draft, schema, columns, compress);
   try {
     info = read_header(draft, schema);
     require(info.digest == shard_digest(columns), Exit::data, "{}: expected digest {}, found {}", draft,

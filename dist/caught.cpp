@@ -4,6 +4,8 @@
 
 #include <cstdio>
 #include <new>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <system_error>
 
 #include "dist/streams.h"
@@ -18,6 +20,13 @@ Error out_of_memory(const std::string& what) {
                       what)};
 }
 
+// Of a library: its first line, since errors of the program are one line, too.
+Error foreign(Exit kind, const std::string& what) {
+  const size_t begin = what.find_first_not_of('\n');
+  if (begin == std::string::npos) return {kind, "an error without a message"};
+  return {kind, what.substr(begin, what.find('\n', begin) - begin)};
+}
+
 }  // namespace
 
 Error caught() {
@@ -30,14 +39,18 @@ Error caught() {
     const size_t on_cpu = text.find("DefaultCPUAllocator: can't allocate memory");
     if (on_cpu != std::string::npos) return out_of_memory(text.substr(on_cpu));
     if (dynamic_cast<const c10::OutOfMemoryError*>(&e)) return out_of_memory(text);
-    return {Exit::bug, text};
+    return foreign(Exit::bug, text);
   } catch (const std::bad_alloc& e) {
     return out_of_memory(e.what());
+  } catch (const std::length_error& e) {  // more than any memory holds
+    return out_of_memory(e.what());
+  } catch (const nlohmann::json::exception& e) {
+    return foreign(Exit::data, fmt::format("malformed JSON, of a file or of another rank: {}", e.what()));
   } catch (const std::system_error& e) {
     if (std::ferror(stdout) != 0) return {Exit::io, unwritable_output(e.code().message())};
-    return {Exit::io, e.what()};
+    return foreign(Exit::io, e.what());
   } catch (const std::exception& e) {
-    return {Exit::bug, e.what()};
+    return foreign(Exit::bug, e.what());
   } catch (...) {
     return {Exit::bug, "an exception of no known type"};
   }

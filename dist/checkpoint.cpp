@@ -8,7 +8,9 @@
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/flight.h"
+#include "dist/json.h"
 #include "dist/log.h"
+#include "dist/manifest.h"
 #include "dist/safetensors.h"
 
 namespace saddle {
@@ -19,11 +21,6 @@ using nlohmann::json;
 
 constexpr const char* kBeingWritten = ".tmp";  // after a folder's name
 constexpr const char* kBeingRemoved = ".old";
-constexpr int kFormat = 2;  // 1 has no score, no time and no checksum of the manifest
-
-struct TooNew : Error {
-  using Error::Error;
-};
 
 std::string step_name(int64_t step) {
   return fmt::format("step-{:010}", step);
@@ -83,67 +80,36 @@ std::string utc_now() {
 
 void publish(const fs::path& temporary, const fs::path& target, json manifest) {
   manifest["xxh3_128"] = hash_text(manifest.dump());
-  write_file((temporary / "manifest.json").string(), manifest.dump(1));  // and syncs the folder
+  write_file((temporary / kManifest).string(), manifest.dump(1));  // and syncs the folder
   std::error_code error;
   fs::rename(temporary, target, error);
   require(!error, Exit::io, "cannot publish checkpoint '{}': {}", target.string(), error.message());
   sync_folder(target.parent_path().string());
 }
 
-// Parsed and compared with its own checksum.
-json read_manifest(const fs::path& folder) try {
-  json manifest = json::parse(read_file((folder / "manifest.json").string()));
-  // Its own checksum first: a flipped bit must not pass for a newer format.
-  if (manifest.contains("xxh3_128")) {
-    json rest = manifest;
-    rest.erase("xxh3_128");
-    require(manifest["xxh3_128"] == hash_text(rest.dump()), Exit::data,
-            "'{}' is damaged: its checksum differs", (folder / "manifest.json").string());
-  }
-  const int format = manifest.at("format").get<int>();
-  if (format > kFormat)
-    throw TooNew(Exit::data,
-                 fmt::format("'{}' has checkpoint format {}, this saddle reads up to {}: use a newer "
-                             "saddle, or go on from older checkpoints in another folder",
-                             folder.string(), format, kFormat));
-  require(format == 1 || manifest.contains("xxh3_128"), Exit::data,
-          "'{}' is damaged: its checksum is missing", (folder / "manifest.json").string());
-  return manifest;
-} catch (const json::exception& e) {
-  fail(Exit::data, "'{}' has a broken manifest: {}", folder.string(), e.what());
-}
-
-// Of `file` in a manifest: its path, if its size is what the manifest says.
-std::string sized_file(const fs::path& folder, const json& file) {
-  const std::string path = (folder / file.at("file").get<std::string>()).string();
-  std::error_code error;
-  const auto bytes = fs::file_size(path, error);
-  require(!error, Exit::data, "'{}' is missing", path);
-  require(bytes == file.at("bytes").get<uintmax_t>(), Exit::data, "'{}' has {} bytes, its manifest says {}",
-          path, bytes, file.at("bytes").get<uintmax_t>());
-  return path;
-}
-
-Checkpoint read_checkpoint(const fs::path& folder, const json& manifest) try {
-  Checkpoint checkpoint{.step = manifest.at("step").get<int64_t>(),
+Checkpoint read_checkpoint(const fs::path& folder, const json& manifest) {
+  Checkpoint checkpoint{.step = integer_at(manifest, "step"),
                         .state = {},
                         .about = manifest.at("about"),
                         .folder = folder.string()};
+  require(step_name(checkpoint.step) == folder.filename(), Exit::data, "'{}' is of step {}", folder.string(),
+          checkpoint.step);
   for (const json& file : manifest.at("files")) {
     const std::string path = sized_file(folder, file);
-    require(hash_file(path) == file.at("xxh3_128").get<std::string>(), Exit::data,
-            "'{}' is damaged: its checksum differs", path);
+    read_safetensors(path, [](const std::string&) { return false; });  // its header, before all is read
+    require(hash_file(path) == text_at(file, "xxh3_128"), Exit::data, "'{}' is damaged: its checksum differs",
+            path);
     checkpoint.state.tensors.merge(read_safetensors(path));
   }
   for (const auto& [name, value] : manifest.at("numbers").items()) checkpoint.state.numbers[name] = value;
-  require(checkpoint.state.tensors.size() == manifest.at("tensors").get<size_t>(), Exit::data,
-          "'{}' holds {} tensors, its manifest says {}", folder.string(), checkpoint.state.tensors.size(),
-          manifest.at("tensors").get<size_t>());
-  require(step_name(checkpoint.step) == folder.filename(), Exit::data, "'{}' is of step {}", folder.string(),
-          checkpoint.step);
+  if (const auto own = checkpoint.state.numbers.find("step"); own != checkpoint.state.numbers.end())
+    require(own->second == checkpoint.step, Exit::data, "'{}' is of step {}, its state of step {}",
+            folder.string(), checkpoint.step, excerpt(own->second));
+  const auto tensors = int64_t(checkpoint.state.tensors.size());
+  require(tensors == integer_at(manifest, "tensors"), Exit::data,
+          "'{}' holds {} tensors, its manifest says {}", folder.string(), tensors,
+          integer_at(manifest, "tensors"));
   return checkpoint;
-} catch (const json::exception& e) {
-  fail(Exit::data, "'{}' has a broken manifest: {}", folder.string(), e.what());
 }
 
 Checkpoint read_checkpoint(const fs::path& folder) {
@@ -207,7 +173,7 @@ void Checkpointer::begin(const Checkpoint& checkpoint, std::optional<double> sco
   failure_.clear();
   target_ = (fs::path(folder_) / step_name(checkpoint.step)).string();
   const std::string temporary = target_ + kBeingWritten;
-  manifest_ = {{"format", kFormat},
+  manifest_ = {{"format", kCheckpointFormat},
                {"step", checkpoint.step},
                {"time", utc_now()},
                {"score", score ? json(*score) : json()},
@@ -354,7 +320,7 @@ std::vector<Published> list_checkpoints(const std::string& folder, bool verify) 
       each.manifest = read_manifest(path);
       for (const json& file : each.manifest.at("files")) {
         sized_file(path, file);
-        each.bytes += file.at("bytes").get<int64_t>();
+        each.bytes += integer_at(file, "bytes");
       }
       if (verify) read_checkpoint(path, each.manifest);
     } catch (const std::exception& e) {

@@ -43,10 +43,21 @@ std::string kind_of(mode_t mode) {
   return S_ISDIR(mode) ? "a folder" : S_ISFIFO(mode) ? "a FIFO" : S_ISSOCK(mode) ? "a socket" : "a device";
 }
 
+int64_t size_of(int descriptor) {
+  struct stat found {};
+  return ::fstat(descriptor, &found) == 0 ? int64_t(found.st_size) : 0;
+}
+
+[[noreturn]] void fail_large(const std::string& path, int64_t most, int64_t found) {
+  fail(Exit::data, "'{}': expected a file of at most {} bytes, found {}: is it what it should be?", path,
+       most, found);
+}
+
 // What is read from a file, piece by piece.
 template <class Take>
-void read_pieces(const std::string& path, Take take) {
+void read_pieces(const std::string& path, int64_t most, Take take) {
   const Descriptor file(open_to_read(path));
+  if (const int64_t size = size_of(file.number); size > most) fail_large(path, most, size);
   std::vector<char> buffer(1 << 20);
   for (;;) {
     const ssize_t got = ::read(file.number, buffer.data(), buffer.size());
@@ -92,10 +103,38 @@ int open_to_read(const std::string& path) {
   fail(Exit::io, "cannot read '{}': expected a file, found {}", path, kind_of(found.st_mode));
 }
 
-std::string read_file(const std::string& path) {
+std::string read_file(const std::string& path, int64_t most) {
   std::string content;
-  read_pieces(path, [&](std::string_view piece) { content += piece; });
+  read_pieces(path, most, [&](std::string_view piece) {
+    content += piece;
+    if (int64_t(content.size()) > most) fail_large(path, most, int64_t(content.size()));  // it grows
+  });
   return content;
+}
+
+void require_plain(const std::string& path) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0 || S_ISREG(found.st_mode)) return;
+  fail(Exit::io, "'{}': expected a file, found {}: remove it", path,
+       S_ISLNK(found.st_mode) ? "a link" : kind_of(found.st_mode));
+}
+
+InputFile::InputFile(const std::string& path)
+    : path_(path), descriptor_(open_to_read(path)), size_(size_of(descriptor_)) {}
+
+InputFile::~InputFile() {
+  ::close(descriptor_);
+}
+
+void InputFile::read(int64_t at, void* to, int64_t bytes) const {
+  char* next = static_cast<char*>(to);
+  while (bytes > 0) {
+    const ssize_t got = ::pread(descriptor_, next, static_cast<size_t>(bytes), at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) cannot("read", path_);
+    require(got > 0, Exit::data, "'{}' is cut off: it ends {} bytes early", path_, bytes);
+    next += got, at += got, bytes -= got;
+  }
 }
 
 void write_file(const std::string& path, std::string_view content) {
@@ -128,7 +167,7 @@ std::string hash_text(std::string_view bytes) {
 std::string hash_file(const std::string& path) {
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), XXH3_freeState);
   XXH3_128bits_reset(state.get());
-  read_pieces(path,
+  read_pieces(path, INT64_MAX,
               [&](std::string_view piece) { XXH3_128bits_update(state.get(), piece.data(), piece.size()); });
   return hex(XXH3_128bits_digest(state.get()));
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dist/error.h"
+#include "dist/file.h"
 
 namespace saddle {
 namespace {
@@ -14,6 +15,8 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kDeepest = 64;
+constexpr size_t kMostValues = size_t{1} << 20;  // each takes up to 80 bytes, and more with its key
+constexpr size_t kBytesAValue = 8;               // of long texts, of which more is believed
 
 // Tells how far the parser has come.
 struct Position {
@@ -57,7 +60,10 @@ std::string reason_of(const std::string& what) {
 class Builder : public json::json_sax_t {
  public:
   Builder(std::string_view text, const std::string& where)
-      : text_(text), where_(where), furthest_(text.data()) {}
+      : text_(text),
+        where_(where),
+        furthest_(text.data()),
+        most_values_(std::max(kMostValues, text.size() / kBytesAValue)) {}
 
   json parse() {
     const Position begin{text_.data(), &furthest_}, end{text_.data() + text_.size(), &furthest_};
@@ -97,6 +103,7 @@ class Builder : public json::json_sax_t {
   size_t offset() const { return size_t(furthest_ - text_.data()); }
 
   bool start(json value) {
+    count();
     if (open_.size() >= kDeepest)
       fail_at(offset() - 1, fmt::format("nested too deeply, more than {} levels", kDeepest));
     open_.push_back({.value = std::move(value)});
@@ -106,10 +113,19 @@ class Builder : public json::json_sax_t {
   bool end() {
     json value = std::move(open_.back().value);
     open_.pop_back();
-    return add(std::move(value));
+    return put(std::move(value));
+  }
+
+  void count() {
+    if (++values_ > most_values_) fail_at(offset() - 1, fmt::format("more than {} values", most_values_));
   }
 
   bool add(json value) {
+    count();
+    return put(std::move(value));
+  }
+
+  bool put(json value) {
     if (open_.empty()) {
       root_ = std::move(value);
       return true;
@@ -136,6 +152,8 @@ class Builder : public json::json_sax_t {
   const std::string_view text_;
   const std::string& where_;
   const char* furthest_;
+  const size_t most_values_;
+  size_t values_ = 0;
   std::vector<Open> open_;
   json root_;
 };
@@ -160,13 +178,34 @@ const json& list(const json& value) {
   return value;
 }
 
+const json& object(const json& value) {
+  if (!value.is_object()) fail_kind("an object", value);
+  return value;
+}
+
+bool boolean(const json& value) {
+  if (!value.is_boolean()) fail_kind("true or false", value);
+  return value.get<bool>();
+}
+
+int64_t count(const json& value) {
+  const bool fits = value.is_number_integer() && integer(value) >= 0;
+  if (!fits) fail_kind("an integer that is not negative", value);
+  return integer(value);
+}
+
 }  // namespace
 
 json parse_json(std::string_view text, const std::string& where) {
   for (const std::string_view mark : {"\xff\xfe", "\xfe\xff"})
-    require(!text.starts_with(mark), Exit::data, "{}: expected UTF-8, found UTF-16; save it as UTF-8", where);
+    require(!text.starts_with(mark), Exit::data, "{}{}expected UTF-8, found UTF-16; save it as UTF-8", where,
+            where.empty() ? "" : ": ");
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   return Builder(text, where).parse();
+}
+
+json read_json(const std::string& path, int64_t most) {
+  return parse_json(read_file(path, most), path);
 }
 
 std::string excerpt(const json& value) {
@@ -186,6 +225,11 @@ int64_t integer(const json& value) {
   return value.get<int64_t>();
 }
 
+double number(const json& value) {
+  if (!value.is_number()) fail_kind("a number", value);
+  return value.get<double>();
+}
+
 const std::string& text(const json& value) {
   if (!value.is_string()) fail_kind("a text", value);
   return value.get_ref<const std::string&>();
@@ -202,12 +246,28 @@ int64_t integer_at(const json& object, const char* key) {
   return get_at(object, key, integer);
 }
 
+bool boolean_at(const json& object, const char* key) {
+  return get_at(object, key, boolean);
+}
+
+int64_t count_at(const json& object, const char* key) {
+  return get_at(object, key, count);
+}
+
+double number_at(const json& object, const char* key) {
+  return get_at(object, key, number);
+}
+
 const std::string& text_at(const json& object, const char* key) {
   return get_at(object, key, text);
 }
 
 const json& list_at(const json& object, const char* key) {
   return get_at(object, key, list);
+}
+
+const json& object_at(const json& object, const char* key) {
+  return get_at(object, key, saddle::object);
 }
 
 }  // namespace saddle

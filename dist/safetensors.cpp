@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/json.h"
 
 namespace saddle {
 namespace {
@@ -25,6 +26,9 @@ std::string type_name(torch::ScalarType type) {
   fail(Exit::bug, "safetensors has no dtype {}", c10::toString(type));
 }
 
+constexpr int64_t kMostHeader = int64_t{16} << 20;  // 100,000 tensors and more
+constexpr size_t kMostAxes = 64;                    // LibTorch's own limit
+
 // One tensor of the header.
 struct Entry {
   std::string name, dtype;
@@ -32,16 +36,27 @@ struct Entry {
   int64_t first = 0, end = 0;  // of its bytes
 };
 
-Entry entry_of(const std::string& path, const std::string& name, const json& in) {
-  const auto offsets = in.at("data_offsets").get<std::vector<int64_t>>();
-  Entry entry{.name = name,
-              .dtype = in.at("dtype").get<std::string>(),
-              .shape = in.at("shape").get<std::vector<int64_t>>()};
-  const auto negative = [](int64_t extent) { return extent < 0; };
-  require(offsets.size() == 2 && std::none_of(entry.shape.begin(), entry.shape.end(), negative), Exit::data,
-          "'{}': expected shape and offsets of '{}', found {}", path, name, in.dump());
-  entry.first = offsets[0], entry.end = offsets[1];
-  return entry;
+std::vector<int64_t> counts_at(const json& in, const char* key, size_t most) {
+  std::vector<int64_t> out;
+  const json& list = list_at(in, key);
+  require(list.size() <= most, Exit::data, "{}: expected at most {} numbers, found {}", key, most,
+          list.size());
+  for (const json& each : list) out.push_back(integer(each));
+  require(std::none_of(out.begin(), out.end(), [](int64_t value) { return value < 0; }), Exit::data,
+          "{}: expected no negative number, found {}", key, excerpt(list));
+  return out;
+}
+
+Entry entry_of(const std::string& name, const json& in) try {
+  const std::vector<int64_t> offsets = counts_at(in, "data_offsets", 2);
+  require(offsets.size() == 2, Exit::data, "data_offsets: expected two numbers, found {}", offsets.size());
+  return {.name = name,
+          .dtype = text_at(in, "dtype"),
+          .shape = counts_at(in, "shape", kMostAxes),
+          .first = offsets[0],
+          .end = offsets[1]};
+} catch (const Error& error) {
+  fail(error.kind, "{}: {}", excerpt(name), error.what());
 }
 
 torch::ScalarType type_of(const Entry& entry, const std::string& path) {
@@ -54,32 +69,71 @@ torch::ScalarType type_of(const Entry& entry, const std::string& path) {
        path, entry.name, entry.dtype);
 }
 
-torch::Tensor tensor_of(const std::string& path, const Entry& entry, const char* data) {
-  torch::Tensor tensor = torch::empty(entry.shape, type_of(entry, path));
-  require(static_cast<int64_t>(tensor.nbytes()) == entry.end - entry.first, Exit::data,
+// What the shape takes; nothing if 64 bits do not hold it, or its extents but for those of 0.
+std::optional<int64_t> bytes_of(const Entry& entry, torch::ScalarType type) {
+  auto bytes = static_cast<int64_t>(torch::elementSize(type));
+  bool empty = false;
+  for (const int64_t extent : entry.shape) {
+    empty = empty || extent == 0;
+    if (__builtin_mul_overflow(bytes, std::max<int64_t>(extent, 1), &bytes)) return {};
+  }
+  return empty ? 0 : bytes;
+}
+
+// Memory is taken once its bytes are known to be there.
+torch::Tensor tensor_of(const std::string& path, const Entry& entry, const InputFile& file, int64_t data) {
+  const torch::ScalarType type = type_of(entry, path);
+  require(bytes_of(entry, type) == entry.end - entry.first, Exit::data,
           "'{}': {} [{}] does not take the {} bytes of '{}'", path, entry.dtype, fmt::join(entry.shape, ", "),
           entry.end - entry.first, entry.name);
-  if (tensor.numel() > 0) std::memcpy(tensor.data_ptr(), data + entry.first, tensor.nbytes());
+  torch::Tensor tensor = torch::empty(entry.shape, type);
+  file.read(data + entry.first, tensor.data_ptr(), entry.end - entry.first);
   return tensor;
 }
 
 // In the order of their bytes, which leave no gap.
-std::vector<Entry> entries_of(const std::string& path, const json& header, int64_t size) {
+std::vector<Entry> entries_of(const json& header, int64_t size) {
   std::vector<Entry> entries;
   for (const auto& [name, entry] : header.items())
-    if (name != "__metadata__") entries.push_back(entry_of(path, name, entry));
+    if (name != "__metadata__") entries.push_back(entry_of(name, entry));
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return std::pair(a.first, a.end) < std::pair(b.first, b.end);
   });
   int64_t at = 0;
   for (const Entry& entry : entries) {
     require(entry.first == at && entry.end >= at && entry.end <= size, Exit::data,
-            "'{}': the bytes {} to {} of '{}' overlap, leave a gap or pass the end", path, entry.first,
-            entry.end, entry.name);
+            "the bytes {} to {} of '{}' overlap, leave a gap or pass the end", entry.first, entry.end,
+            entry.name);
     at = entry.end;
   }
-  require(at == size, Exit::data, "'{}' has {} bytes of tensors, its header describes {}", path, size, at);
+  require(at == size, Exit::data, "the file has {} bytes of tensors, it describes {}", size, at);
   return entries;
+}
+
+struct Header {
+  std::vector<Entry> entries;
+  int64_t data;  // where the bytes of tensors begin in the file
+};
+
+Header header_of(const std::string& path, const InputFile& file) {
+  uint64_t length = 0;
+  constexpr auto kWord = int64_t{sizeof length};
+  require(file.size() >= kWord, Exit::data, "'{}' is cut off: {} bytes", path, file.size());
+  file.read(0, &length, kWord);
+  const int64_t rest = file.size() - kWord;
+  require(length <= uint64_t(rest), Exit::data, "'{}' is cut off: its header says {} bytes, {} are there",
+          path, length, rest);
+  require(length <= uint64_t{kMostHeader}, Exit::data,
+          "'{}' has a broken header: expected at most {} bytes of it, found {}", path, kMostHeader, length);
+  std::string text(length, '\0');
+  file.read(kWord, text.data(), int64_t(length));
+  try {
+    const json header = parse_json(text, "");
+    require(header.is_object(), Exit::data, "expected an object, found {}", excerpt(header));
+    return {.entries = entries_of(header, rest - int64_t(length)), .data = kWord + int64_t(length)};
+  } catch (const Error& error) {
+    fail(Exit::data, "'{}' has a broken header: {}", path, error.what());
+  }
 }
 
 }  // namespace
@@ -121,24 +175,13 @@ int64_t publish_safetensors(const std::string& path, const std::map<std::string,
 }
 
 std::map<std::string, torch::Tensor> read_safetensors(
-    const std::string& path, const std::function<bool(const std::string& name)>& keep) try {
-  const std::string file = read_file(path);
-  uint64_t length = 0;
-  require(file.size() >= sizeof length, Exit::data, "'{}' is cut off: {} bytes", path, file.size());
-  std::memcpy(&length, file.data(), sizeof length);
-  require(length <= file.size() - sizeof length, Exit::data,
-          "'{}' is cut off: its header says {} bytes, {} are there", path, length,
-          file.size() - sizeof length);
-  const json header =
-      json::parse(file.begin() + sizeof length, file.begin() + sizeof length + int64_t(length));
-  const char* data = file.data() + sizeof length + length;
-  const int64_t size = static_cast<int64_t>(file.size() - sizeof length - length);
+    const std::string& path, const std::function<bool(const std::string& name)>& keep) {
+  const InputFile file(path);
+  const Header header = header_of(path, file);
   std::map<std::string, torch::Tensor> tensors;
-  for (const Entry& entry : entries_of(path, header, size))
-    if (!keep || keep(entry.name)) tensors[entry.name] = tensor_of(path, entry, data);
+  for (const Entry& entry : header.entries)
+    if (!keep || keep(entry.name)) tensors[entry.name] = tensor_of(path, entry, file, header.data);
   return tensors;
-} catch (const json::exception& e) {
-  fail(Exit::data, "'{}' has a broken header: {}", path, e.what());
 }
 
 }  // namespace saddle

@@ -3,8 +3,10 @@
 #include <xxhash.h>
 
 #include <cmath>
+#include <cstdlib>
 
 #include "dist/error.h"
+#include "dist/json.h"
 
 namespace saddle {
 namespace {
@@ -46,12 +48,26 @@ struct Restorer final : StateVisitor {
         saved.dim() > 0 && saved.dim() == value.dim() && saved.sizes().slice(1) == value.sizes().slice(1));
     value = saved.to(value.options(), /*non_blocking=*/false, /*copy=*/true);
   }
-  void number(const std::string& name, int64_t& value) override {
-    value = find(state.numbers, name).get<int64_t>();
-  }
-  void number(const std::string& name, double& value) override {
+  void number(const std::string& name, int64_t& value) override { value = as<int64_t>(name, integer); }
+  void number(const std::string& name, double& value) override { value = as<double>(name, number); }
+
+  template <class Number>
+  Number as(const std::string& name, Number (*read)(const nlohmann::json&)) {
     const nlohmann::json& saved = find(state.numbers, name);
-    value = saved.is_string() ? std::stod(saved.get<std::string>()) : saved.get<double>();
+    try {
+      return read(saved);
+    } catch (const Error& error) {
+      fail(error.kind, "checkpoint holds '{}' as another kind of number: {}", name, error.what());
+    }
+  }
+  // JSON has no infinity, nor what is no number: those are texts.
+  static double number(const nlohmann::json& saved) {
+    if (!saved.is_string()) return saddle::number(saved);
+    const std::string& text = saved.get_ref<const std::string&>();
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    require(!text.empty() && *end == '\0', Exit::data, "expected a number, found {}", excerpt(saved));
+    return value;
   }
 
   static void require_alike(const std::string& name, const torch::Tensor& saved, const torch::Tensor& value,

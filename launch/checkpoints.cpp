@@ -48,8 +48,8 @@ bool is_best(const Published& checkpoint, const std::vector<Published>& all) {
 std::string score_of(const json& manifest) {
   const json score = manifest.value("score", json());
   if (!score.is_number()) return "";
-  const json about = manifest.value("about", json::object());
-  const json options = about.value("options", json::object());
+  const json& about = manifest.at("about");
+  const json options = about.is_object() ? about.value("options", json::object()) : json::object();
   const bool highest = options.value("checkpoint.best_is", "").find("highest") != std::string::npos;
   return fmt::format("{:.4g}", highest ? -score.get<double>() : score.get<double>());
 }

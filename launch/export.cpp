@@ -3,6 +3,7 @@
 
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/json.h"
 #include "dist/log.h"
 #include "dist/random.h"
 #include "dist/safetensors.h"
@@ -174,9 +175,9 @@ json describe(LoadedRun& run, const Target& target, bool raw) {
       {"output", target.output_shape.empty() ? json{{"name", target.output}}
                                              : describe_field(schema, target.output, target.output_shape)},
       {"options", typed_options(run.run)},
-      {"data", run.about.at("data")},
-      {"schema", run.about.at("schema")},
-      {"versions", run.about.at("versions")}};
+      {"data", value_at(run.about, "data")},
+      {"schema", value_at(run.about, "schema")},
+      {"versions", value_at(run.about, "versions")}};
 }
 
 Weights weights_of(const Target& target, bool raw) {

@@ -3,10 +3,11 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
-#include <sstream>
+#include <regex>
 
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/json.h"
 #include "launch/commands.h"
 
 namespace saddle {
@@ -15,25 +16,41 @@ namespace {
 using nlohmann::json;
 
 struct Record {
-  int rank = 0;
+  int64_t rank = 0;
   json last;  // the collective entered last; null if none was
-  uint64_t entered() const { return last.is_null() ? 0 : last.at("number").get<uint64_t>(); }
+  int64_t entered() const { return last.is_null() ? 0 : integer_at(last, "number"); }
   bool inside() const { return !last.is_null() && !last.contains("left"); }
 };
 
+// The collective entered last, with all that is shown of it; null if there is none.
+json last_of(const std::string& path) {
+  constexpr int64_t kMost = int64_t{64} << 20;
+  const std::string text = read_file(path, kMost);
+  const size_t end = text.find_last_not_of('\n');
+  if (end == std::string::npos) return {};
+  const size_t begin = text.rfind('\n', end);  // or none: then npos + 1 is 0
+  try {
+    json last = parse_json(std::string_view(text).substr(begin + 1, end - begin), "");
+    count_at(last, "number"), integer_at(last, "step");
+    text_at(last, "name"), text_at(last, "doing");
+    number_at(last, "entered");
+    if (last.contains("left")) number_at(last, "left");
+    return last;
+  } catch (const Error& error) {
+    fail(Exit::data, "'{}' does not end in a line of a flight record: {}: is it whole?", path, error.what());
+  }
+}
+
 std::vector<Record> read_records(const std::string& run) {
-  std::map<int, Record> by_rank;
+  static const std::regex names("flight-([0-9]{1,9})\\.jsonl");
+  std::map<int64_t, Record> by_rank;
   if (std::filesystem::is_directory(run))
     for (const auto& entry : std::filesystem::directory_iterator(run)) {
       const std::string name = entry.path().filename();
-      int rank = 0;
-      if (std::sscanf(name.c_str(), "flight-%d.jsonl", &rank) != 1) continue;
-      Record record{.rank = rank, .last = {}};
-      std::istringstream lines(read_file(entry.path()));
-      for (std::string line; std::getline(lines, line);) record.last = json::parse(line, nullptr, false);
-      require(!record.last.is_discarded(), Exit::data, "'{}' does not end in a line of JSON: is it whole?",
-              entry.path().string());
-      by_rank.emplace(rank, std::move(record));
+      std::smatch digits;
+      if (!std::regex_match(name, digits, names)) continue;
+      const int64_t rank = std::stoll(digits[1]);
+      by_rank.emplace(rank, Record{.rank = rank, .last = last_of(entry.path())});
     }
   require(!by_rank.empty(), Exit::usage,
           "no flight records in '{}': expected files flight-RANK.jsonl, which ranks leave in the run folder "
@@ -45,7 +62,7 @@ std::vector<Record> read_records(const std::string& run) {
   return records;
 }
 
-std::string ranks(const std::vector<int>& list) {
+std::string ranks(const std::vector<int64_t>& list) {
   std::string text = list.size() == 1 ? "rank" : "ranks";
   for (size_t i = 0; i < list.size(); ++i) text += fmt::format("{} {}", i > 0 ? "," : "", list[i]);
   return text;
@@ -53,17 +70,17 @@ std::string ranks(const std::vector<int>& list) {
 
 // Who entered fewer collectives than others, and which one the others are in.
 std::string verdict(const std::vector<Record>& records) {
-  uint64_t most = 0;
+  int64_t most = 0;
   for (const Record& r : records) most = std::max(most, r.entered());
-  std::vector<int> behind, ahead;
+  std::vector<int64_t> behind, ahead;
   const Record* waiting = nullptr;
   for (const Record& r : records) {
     (r.entered() < most ? behind : ahead).push_back(r.rank);
     if (r.entered() == most) waiting = &r;
   }
   const auto name = [](const Record& r) {
-    return fmt::format("{} (#{}, step {}, {})", r.last.at("name").get<std::string>(), r.entered(),
-                       r.last.at("step").get<int64_t>(), r.last.at("doing").get<std::string>());
+    return fmt::format("{} (#{}, step {}, {})", text_at(r.last, "name"), r.entered(),
+                       integer_at(r.last, "step"), text_at(r.last, "doing"));
   };
   if (!behind.empty())
     return fmt::format("{} never entered {}, which {} did", ranks(behind), name(*waiting), ranks(ahead));
@@ -74,13 +91,18 @@ std::string verdict(const std::vector<Record>& records) {
 
 // Ranks below the highest that left a record, and left none.
 std::string missing(const std::vector<Record>& records) {
-  std::vector<int> gaps;
-  int next = 0;
+  constexpr size_t kNamed = 1000;
+  std::vector<int64_t> gaps;
+  int64_t next = 0, count = 0;
   for (const Record& r : records) {
-    for (; next < r.rank; ++next) gaps.push_back(next);
-    ++next;
+    count += r.rank - next;
+    for (; next < r.rank && gaps.size() < kNamed; ++next) gaps.push_back(next);
+    next = r.rank + 1;
   }
-  return gaps.empty() ? "" : fmt::format("; {} left no record: stopped, killed or out of reach", ranks(gaps));
+  if (gaps.empty()) return "";
+  const int64_t more = count - int64_t(gaps.size());
+  return fmt::format("; {}{} left no record: stopped, killed or out of reach", ranks(gaps),
+                     more > 0 ? fmt::format(" and {} more", more) : "");
 }
 
 int flight(const std::string& run) {
@@ -92,11 +114,9 @@ int flight(const std::string& run) {
       std::cout << fmt::format("{:>4}  {:>9}\n", r.rank, 0);
     else
       std::cout << fmt::format("{:>4}  {:>9}  {:<28} {:>8}  {:<20} {}\n", r.rank, r.entered(),
-                               r.last.at("name").get<std::string>(), r.last.at("step").get<int64_t>(),
-                               r.last.at("doing").get<std::string>(),
-                               r.inside()
-                                   ? fmt::format("inside for {:.1f} s", -r.last.at("entered").get<double>())
-                                   : fmt::format("left {:.1f} s ago", -r.last.at("left").get<double>()));
+                               text_at(r.last, "name"), integer_at(r.last, "step"), text_at(r.last, "doing"),
+                               r.inside() ? fmt::format("inside for {:.1f} s", -number_at(r.last, "entered"))
+                                          : fmt::format("left {:.1f} s ago", -number_at(r.last, "left")));
   std::cout << verdict(records) << missing(records) << std::endl;
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "data/dataset.h"
+#include "dist/json.h"
 #include "launch/open_data.h"
 
 namespace saddle {
@@ -15,7 +16,9 @@ struct LoadedRun {
   std::unique_ptr<System> system;
   int64_t step = 0;
   nlohmann::json about;  // what the checkpoint says of the run
-  Schema schema() const { return schema_from_json(about.at("schema")); }  // of the data it was trained on
+  Schema schema() const {
+    return schema_from_json(value_at(about, "schema"));
+  }  // of the data it was trained on
   // These data; Exit::data if that folder is gone.
   std::shared_ptr<Dataset> data() const { return open_data(run.options.data); }
 };

@@ -1,5 +1,7 @@
 // The program: reads the command line, runs the chosen subcommand, with MPI where a launcher started several
 // ranks, and turns errors into one line and an exit status.
+#include <cstdlib>
+#include <exception>
 #include <iostream>
 
 #include "dist/agree.h"
@@ -19,6 +21,18 @@ namespace {
 void say(const Error& error) {
   const std::string place = error.kind == Exit::bug ? fmt::format(" (at {})", flight::sign().text()) : "";
   std::cerr << "saddle: " << error.what() << place << std::endl;
+}
+
+// An exception has left a thread, or a destructor: no way back to main.
+[[noreturn]] void end_badly() {
+  if (!std::current_exception()) std::abort();
+  try {
+    const Error error = caught();
+    say(error);
+    std::_Exit(static_cast<int>(error.kind));
+  } catch (...) {
+    std::_Exit(static_cast<int>(Exit::bug));
+  }
 }
 
 // The status of a command whose output has come out.
@@ -93,9 +107,11 @@ int choose(int argc, char** argv, bool speaks) {
 
 int main(int argc, char** argv) {
   using namespace saddle;
-  open_streams();
-  const bool speaks = launcher().first();
+  bool speaks = true;
   try {
+    open_streams();
+    std::set_terminate(end_badly);
+    speaks = launcher().first();
     return choose(argc, argv, speaks);
   } catch (...) {  // of a plain command, or of the world's own making on all ranks
     const Error error = caught();

@@ -7,6 +7,7 @@
 #include "data/index.h"
 #include "data/kind.h"
 #include "dist/error.h"
+#include "dist/json.h"
 #include "dist/log.h"
 #include "launch/classifier.h"
 #include "launch/preview.h"
@@ -18,11 +19,21 @@ namespace {
 
 using nlohmann::json;
 
-torch::Tensor centers_of(const json& mixture) {
-  const auto rows = mixture.at("centers").get<std::vector<std::vector<double>>>();
+// Of points in so many dimensions; what a data set says of itself may be damaged.
+torch::Tensor centers_of(const json& mixture, int64_t dimensions) try {
   std::vector<torch::Tensor> centers;
-  for (const auto& row : rows) centers.push_back(torch::tensor(row, torch::kDouble));
+  for (const json& row : list_at(mixture, "centers")) {
+    std::vector<double> center;
+    require(row.is_array() && int64_t(row.size()) == dimensions, Exit::data,
+            "expected centers of {} numbers, found {}", dimensions, excerpt(row));
+    for (const json& each : row) center.push_back(number(each));
+    centers.push_back(torch::tensor(center, torch::kDouble));
+  }
+  require(!centers.empty() && number_at(mixture, "sigma") > 0, Exit::data,
+          "expected centers, and a sigma above 0");
   return torch::stack(centers);
+} catch (const Error& error) {
+  fail(error.kind, "the mixture in the provenance of the data: {}", error.what());
 }
 
 bool is_mixture(const Dataset& data) {
@@ -37,8 +48,9 @@ bool is_labelled_images(const Dataset& data) {
 
 ModeCoverage coverage(const Batch& samples, const Dataset& data) {
   const json& mixture = data.provenance()["mixture"];
-  return mode_coverage((*samples.begin()).second.to(torch::kDouble), centers_of(mixture),
-                       mixture.at("sigma").get<double>());
+  const torch::Tensor points = (*samples.begin()).second.to(torch::kDouble);
+  const torch::Tensor centers = centers_of(mixture, points.dim() == 2 ? points.size(1) : 0);
+  return mode_coverage(points, centers, number_at(mixture, "sigma"));
 }
 
 json judge_modes(const Batch& samples, const Dataset& data) {

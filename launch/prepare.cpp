@@ -41,7 +41,7 @@ void resolve(Run& run, const TrainFlags& flags) {
   require(!same || fs::exists(saved), Exit::usage,
           "nothing to resume: '{}' is not there; name a recipe to start", saved);
   if (same)
-    run.resolve(read_file(saved), saved, sets_of(flags));
+    run.resolve(read_file(saved, kMostTextBytes), saved, sets_of(flags));
   else
     run.resolve(find_recipe(flags.recipe), fmt::format("recipe '{}'", flags.recipe), sets_of(flags));
 }

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "dist/error.h"
+#include "dist/json.h"
 #include "dist/log.h"
 #include "dist/trace.h"
 #include "launch/init_from.h"
@@ -56,7 +57,7 @@ void require_same_run(const Checkpoint& checkpoint, const Plan& plan, json& fact
   const std::vector<std::string> found =
       differences(checkpoint.about, plan.run, facts.at("data").get<std::string>());
   for (const auto& [name, version] : facts.at("versions").items())
-    if (const std::string was = checkpoint.about.at("versions").value(name, "none"); was != version)
+    if (const std::string was = object_at(checkpoint.about, "versions").value(name, "none"); was != version)
       log::info("saved by {} {}, this is {}: what follows may differ in the last bits", name, was,
                 version.get<std::string>());
   json forced = checkpoint.about.value("forced", json::array());

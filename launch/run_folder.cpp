@@ -11,6 +11,9 @@
 #include "data/index.h"
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/json.h"
+#include "dist/log.h"
+#include "launch/log_file.h"
 #include "launch/versions.h"
 
 namespace saddle {
@@ -84,11 +87,13 @@ void RunFolder::save_options(const Run& run) const {
 
 void RunFolder::open_log(int64_t step) {
   std::string kept;
-  if (std::ifstream in(log_file()); in)
-    for (std::string line; std::getline(in, line);) {
-      const json entry = json::parse(line, nullptr, false);
-      if (!entry.is_discarded() && entry.value("step", int64_t{0}) <= step) kept += line + "\n";
-    }
+  if (fs::symlink_status(log_file()).type() != fs::file_type::not_found) {
+    int64_t damaged = 0;
+    kept = lines_until(read_file(log_file()), step, damaged);
+    if (damaged > 0)
+      log::warn("'{}': {} line{} that no run wrote whole, left out", log_file(), damaged,
+                damaged == 1 ? "" : "s");
+  }
   write_file(log_file(), kept);
   log_.open(log_file(), std::ios::app);
 }
@@ -141,11 +146,11 @@ std::vector<std::string> differences(const json& about, const Run& run, const st
   const auto compare = [&](const std::string& what, const std::string& before, const std::string& now) {
     if (before != now) found.push_back(fmt::format("{}: {} in the checkpoint, {} now", what, before, now));
   };
-  const json& options = about.at("options");
+  const json& options = object_at(about, "options");
   for (const OptionTable::Option& option : run.table.options())
     if (!harmless.contains(option.key))
       compare(option.key, options.value(option.key, option.standard), text_of(option));
-  compare("fingerprint of the data set", about.at("data").get<std::string>(), fingerprint);
+  compare("fingerprint of the data set", text_at(about, "data"), fingerprint);
   return found;
 }
 

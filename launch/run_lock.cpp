@@ -10,10 +10,10 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
-#include <nlohmann/json.hpp>
 
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/json.h"
 #include "dist/log.h"
 #include "dist/process.h"
 
@@ -45,11 +45,15 @@ json self() {
           {"restarts", std::atoi(variable("SLURM_RESTART_COUNT").c_str())}};
 }
 
-// What stands in the file; {} if there is none, or what is there cannot be read.
-json holder_of(const std::string& path) {
-  std::ifstream in(path);
-  json holder = json::parse(std::string(std::istreambuf_iterator<char>(in), {}), nullptr, false);
-  return holder.is_object() ? holder : json::object();
+// What stands in the file; {} if there is none, or what is there no lock has written.
+json holder_of(const std::string& path) try {
+  constexpr int64_t kMost = 1 << 16;
+  json holder = read_json(path, kMost);
+  for (const char* key : {"host", "place", "job"}) text_at(holder, key);
+  for (const char* key : {"pid", "start", "restarts"}) integer_at(holder, key);
+  return holder;
+} catch (const Error&) {
+  return json::object();
 }
 
 bool same(json a, json b) {
@@ -60,7 +64,7 @@ bool same(json a, json b) {
 
 std::string name_of(const json& holder) {
   const std::string job = holder.value("job", "");
-  return fmt::format("process {} on {}{}", holder.value("pid", 0), holder.value("host", "?"),
+  return fmt::format("process {} on {}{}", holder.value("pid", int64_t{0}), holder.value("host", "?"),
                      job.empty() ? "" : ", Slurm job " + job);
 }
 
@@ -68,11 +72,12 @@ enum class Life { alive, dead, unknown };
 
 Life life_of(const json& holder, const json& me) {
   if (holder.value("place", "") == me["place"])
-    return process_start(std::to_string(holder.value("pid", 0))) == holder.value("start", int64_t{-1})
+    return process_start(std::to_string(holder.value("pid", int64_t{0}))) ==
+                   holder.value("start", int64_t{-1})
                ? Life::alive
                : Life::dead;
   if (!holder.value("job", "").empty() && holder["job"] == me["job"] &&
-      holder.value("restarts", 0) < me["restarts"])
+      holder.value("restarts", int64_t{0}) < me["restarts"])
     return Life::dead;
   return Life::unknown;
 }
@@ -143,6 +148,7 @@ bool has_hard_links(const std::string& folder) {
 RunLock::RunLock(std::string path, Timing timing) : path_(std::move(path)), timing_(timing) {
   const json me = self();
   while (!saddle::take(path_, me, timing_.settle)) {
+    require_plain(path_);
     const json holder = holder_of(path_);
     if (!fs::exists(path_)) continue;  // it has ended meanwhile
     Life life = life_of(holder, me);

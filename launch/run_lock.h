@@ -18,7 +18,7 @@ class RunLock {
     double patience = 30;  // without one before a holder on another host counts as dead
     double settle = 1;     // until all have written who try at once where there are no hard links
   };
-  // Exit::usage names a living holder; Exit::io.
+  // Exit::usage names a living holder; Exit::io, also for a FIFO, a folder or a link in its place.
   explicit RunLock(std::string path) : RunLock(std::move(path), Timing()) {}
   RunLock(std::string path, Timing timing);
   ~RunLock();  // removes the file

@@ -1,9 +1,10 @@
 #include "launch/shell_words.h"
 
+#include <algorithm>
 #include <cctype>
 #include <iterator>
-#include <regex>
 #include <sstream>
+#include <string_view>
 
 #include "dist/error.h"
 
@@ -11,8 +12,10 @@ namespace saddle {
 namespace {
 
 bool plain(const std::string& word) {
-  static const std::regex letters("[A-Za-z0-9_@%+=:,./-]+");
-  return std::regex_match(word, letters);
+  constexpr std::string_view kOthers = "_@%+=:,./-";
+  return !word.empty() && std::all_of(word.begin(), word.end(), [&](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || kOthers.find(c) != std::string_view::npos;
+  });
 }
 
 bool is_control(char c) {

@@ -1,5 +1,7 @@
 #include "launch/site.h"
 
+#include <algorithm>
+#include <cctype>
 #include <functional>
 #include <map>
 #include <regex>
@@ -37,8 +39,11 @@ std::string lines(const std::string& key, const std::string& text) {
 }
 
 void add_variable(Site& site, const std::string& key, const std::string& name, const std::string& value) {
-  static const std::regex names("[A-Za-z_][A-Za-z0-9_]*");
-  require(std::regex_match(name, names), Exit::usage,
+  const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  const bool valid = !name.empty() && letter(name.front()) &&
+                     std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || digit(c); });
+  require(valid, Exit::usage,
           "{}: '{}' is no name of an environment variable: letters, digits and _, no digit first", key, name);
   site.environment.emplace_back(name, one_line(key, value));
 }
@@ -58,7 +63,7 @@ Site read_site(const std::string& path) {
       {"srun", [&](Text k, Text v) { site.srun = options(k, v); }},
       {"mpirun", [&](Text k, Text v) { site.mpirun = options(k, v); }}};
   const std::string variables = "environment.";
-  for (const auto& [key, value] : parse_toml(with_plain_line_ends(read_file(path)), path)) {
+  for (const auto& [key, value] : parse_toml(with_plain_line_ends(read_file(path, kMostTextBytes)), path)) {
     const std::string where = path + ": " + key;
     if (key.starts_with(variables)) {
       add_variable(site, where, key.substr(variables.size()), value);

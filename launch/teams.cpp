@@ -5,12 +5,15 @@
 
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/json.h"
 #include "dist/log.h"
 #include "launch/run_folder.h"
 
 namespace saddle {
 
 using nlohmann::json;
+
+constexpr int64_t kMostTrainers = 1 << 20;
 
 void require_equal_teams(int64_t ranks, int trainers) {
   require(ranks % trainers == 0, Exit::usage,
@@ -32,6 +35,19 @@ Teams divide(const Comm& host, const Comm& comm, int trainers) {
           .across = host.split(host.rank() % size)};
 }
 
+namespace {
+
+int trainers_said(const json& standing, const std::string& path) try {
+  const int64_t trainers = integer_at(standing, "trainers");
+  require(trainers > 0 && trainers <= kMostTrainers, Exit::data, "trainers: expected 1 to {}, found {}",
+          kMostTrainers, trainers);
+  return static_cast<int>(trainers);
+} catch (const Error& error) {
+  fail(error.kind, "'{}': {}; restore it, or choose another --out", path, error.what());
+}
+
+}  // namespace
+
 std::string trainer_folder(const std::string& out, int trainer, int trainers) {
   return trainers == 1 ? out : fmt::format("{}/trainer-{}", out, trainer);
 }
@@ -42,8 +58,8 @@ std::string tournament_file(const std::string& out) {
 
 int trainers_of(const std::string& out) {
   if (const std::string path = tournament_file(out); std::filesystem::exists(path)) {
-    const json found = json::parse(read_file(path), nullptr, false);
-    if (found.is_object()) return found.value("trainers", 0);
+    constexpr int64_t kMost = int64_t{1} << 20;
+    return trainers_said(read_json(path, kMost), path);
   }
   return std::filesystem::exists(RunFolder(out).options()) ? 1 : 0;
 }

@@ -226,7 +226,7 @@ std::string find_recipe(const std::string& name_or_path) {
       !file || named == names.end(), Exit::usage,
       "there are two recipes '{0}': a built-in one, and a file here; pass ./{0} for the file, or rename it",
       name_or_path);
-  if (file) return read_file(name_or_path);
+  if (file) return read_file(name_or_path, kMostTextBytes);
   if (named != names.end()) return recipes()[static_cast<size_t>(named - names.begin())].text;
   fail(Exit::usage, "no recipe '{}': {}", name_or_path, instead_of_recipe(name_or_path, names));
 }

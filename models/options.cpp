@@ -93,6 +93,47 @@ std::string help_line(const OptionTable::Option& option) {
                      note.empty() ? "" : " (" + note + ")");
 }
 
+// Behind the text that begins here, in any of TOML's four kinds of quotes.
+size_t end_of_text(std::string_view document, size_t at) {
+  const std::string_view one = document.substr(at, 1), three = document.substr(at, 3);
+  const bool escapes = one == "\"", lines = three.size() == 3 && three[1] == one[0] && three[2] == one[0];
+  const std::string_view quote = lines ? three : one;
+  for (at += quote.size(); at < document.size(); ++at) {
+    if (escapes && document[at] == '\\')
+      ++at;
+    else if (!lines && document[at] == '\n')
+      return at;
+    else if (document.substr(at, quote.size()) == quote)
+      break;
+  }
+  at = std::min(document.size(), at + quote.size());
+  for (int more = 0; lines && more < 2 && document.substr(at, 1) == one; ++more) ++at;  // belong to the text
+  return at;
+}
+
+// toml++ goes down a level of its stack for each dot of a key and each bracket, however many there are.
+void require_shallow(std::string_view document, const std::string& where) {
+  constexpr int kMostDots = 64, kMostOpen = 16;
+  int dots = 0, open = 0;
+  for (size_t at = 0; at < document.size();) {
+    const char c = document[at];
+    if (c == '"' || c == '\'') {
+      at = end_of_text(document, at);
+      continue;
+    }
+    if (c == '#') {
+      at = std::min(document.size(), document.find('\n', at));
+      continue;
+    }
+    dots = c == '.' ? dots + 1 : c == '\n' || c == '=' || c == ',' ? 0 : dots;
+    open += c == '[' || c == '{' ? 1 : c == ']' || c == '}' ? -1 : 0;
+    if (dots > kMostDots || open > kMostOpen)
+      fail(Exit::usage, "{} line {}: nested too deeply", where,
+           std::count(document.begin(), document.begin() + int64_t(at), '\n') + 1);
+    ++at;
+  }
+}
+
 void flatten(const toml::table& table, const std::string& prefix,
              std::vector<std::pair<std::string, std::string>>& into) {
   for (const auto& [name, node] : table) {
@@ -156,6 +197,9 @@ void OptionTable::set(const std::string& key, const std::string& text, const std
                [&](double* value) { *value = parsed<double>(option, text, where, "a number"); },
                [&](bool* value) { *value = parsed_bool(option, text, where); },
                [&](std::string* value) {
+                 constexpr size_t kMost = 1 << 14;
+                 require(text.size() <= kMost, Exit::usage, "{}: '{}' expects at most {} bytes, found {}",
+                         where, key, kMost, text.size());
                  require(is_utf8(text), Exit::usage, "{}: '{}' expects UTF-8, found other bytes", where, key);
                  *value = chosen(option, text, where);
                }},
@@ -192,6 +236,8 @@ std::string OptionTable::help() const {
 }
 
 std::string nearest(const std::string& word, const std::vector<std::string>& known) {
+  constexpr size_t kLongest = 100;
+  if (word.size() > kLongest) return "";  // meant nothing that is known
   const auto begins = [&](const std::string& other) { return word.size() > 2 && other.starts_with(word); };
   if (const auto longer = std::find_if(known.begin(), known.end(), begins); longer != known.end())
     return *longer;
@@ -210,6 +256,7 @@ std::string did_you_mean(const std::string& word, const std::vector<std::string>
 
 std::vector<std::pair<std::string, std::string>> parse_toml(const std::string& document,
                                                             const std::string& where) try {
+  require_shallow(document, where);
   std::vector<std::pair<std::string, std::string>> pairs;
   flatten(toml::parse(document), "", pairs);
   return pairs;

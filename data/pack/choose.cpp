@@ -62,6 +62,14 @@ void refuse_itself(const PackRequest& request) {
           request.out, request.source);
 }
 
+// What is neither would be waited for.
+void require_file_or_folder(const std::string& source) {
+  std::error_code none;
+  const fs::file_status status = fs::status(source, none);
+  require(!fs::exists(status) || fs::is_regular_file(status) || fs::is_directory(status), Exit::data,
+          "{}: expected a file or a folder, found a FIFO, a socket or a device", source);
+}
+
 struct Chosen {
   const Importer* importer;
   std::string why;
@@ -71,6 +79,7 @@ Chosen find_importer(const PackRequest& request) {
   require(!request.source.empty(), Exit::usage, "SOURCE: expected{}; found an empty name", importer_help());
   if (request.as.empty() ? !kMixtures.accepts(request) : request.as != kMixtures.name) {
     require_reachable(request.source);
+    require_file_or_folder(request.source);
     refuse_own(request.source);
     refuse_itself(request);
   }

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "dist/error.h"
+#include "dist/file.h"
 
 namespace saddle {
 
@@ -13,8 +14,8 @@ void GzFile::Close::operator()(gzFile_s* file) const {
   gzclose(file);
 }
 
-GzFile::GzFile(const std::string& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
-  require(file_ != nullptr && std::filesystem::is_regular_file(path), Exit::data, "{}: cannot open", path);
+GzFile::GzFile(const std::string& path) : path_(path), file_(gzdopen(open_to_read(path), "rb")) {
+  require(file_ != nullptr, Exit::data, "{}: cannot open", path);
   gzbuffer(file_.get(), 1 << 18);
   constexpr int64_t kMostOfDeflate = 1032;  // bytes out of one, by the format
   const auto size = int64_t(std::filesystem::file_size(path));

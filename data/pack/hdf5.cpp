@@ -157,6 +157,20 @@ class BlockReader {
   std::vector<char> block_;
 };
 
+// Links of other kinds than hard and soft ones lead into other files, which nobody chose to read.
+void require_own(hid_t file, const std::string& path) {
+  std::string stranger;
+  const auto visit = [](hid_t, const char* name, const H5L_info_t* link, void* to) -> herr_t {
+    if (link->type == H5L_TYPE_HARD || link->type == H5L_TYPE_SOFT) return 0;
+    *static_cast<std::string*>(to) = name;
+    return 1;
+  };
+  require(H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, visit, &stranger) <= 0, Exit::data,
+          "{}: expected the numbers in this file, found a link into another one: {}; copy them in, as h5copy "
+          "does",
+          path, to_utf8(stranger));
+}
+
 // The datasets of the file, in groups too, by path. Links to elsewhere are not followed; what has two paths
 // is found by one.
 std::vector<std::string> datasets_of(hid_t file, const std::string& path) {
@@ -190,6 +204,7 @@ std::vector<Array> arrays_of(const fs::path& path) {
                                                    [](hid_t id) { return H5Fclose(id); });
   require(*file >= 0, Exit::data, "{}: expected an HDF5 file, found a damaged or other one ({})",
           path.string(), hdf5::reason());
+  require_own(*file, path.string());
   std::vector<Array> arrays;
   for (const std::string& name : datasets_of(*file, path.string())) {
     const std::string where = path.string() + ": " + to_utf8(name);

@@ -108,7 +108,7 @@ void clear(const std::string& folder) {
 }
 
 json read_plan(const std::string& folder) try {
-  return without_report(parse_json(read_file(plan_path(folder)), plan_path(folder)));
+  return without_report(read_json(plan_path(folder)));
 } catch (const Error& error) {
   if (error.kind != Exit::data) throw;
   return {};  // of another version, or damaged: another plan

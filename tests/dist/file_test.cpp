@@ -45,6 +45,40 @@ TEST_F(FileTest, AFifoOrADeviceIsNotWaitedFor) {
   }
 }
 
+TEST_F(FileTest, WhatIsLargerThanAskedForIsNotRead) {
+  write_file(path("small"), "1234");
+  EXPECT_EQ(read_file(path("small"), 4), "1234");
+  fs::resize_file(path("small"), int64_t{1} << 40);  // a hole
+  try {
+    read_file(path("small"), 1 << 20);
+    FAIL() << "read a file of 1 TiB";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind, Exit::data);
+    EXPECT_THAT(e.what(), HasSubstr("at most 1048576 bytes, found 1099511627776"));
+  }
+}
+
+TEST_F(FileTest, OnlyAFileOrNothingIsPlain) {
+  require_plain(path("nothing"));
+  write_file(path("file"), "");
+  require_plain(path("file"));
+  ASSERT_EQ(mkfifo(path("fifo").c_str(), 0600), 0);
+  fs::create_symlink("nowhere", path("dangling"));
+  for (const auto& [name, kind] : {std::pair("fifo", "a FIFO"), std::pair("dangling", "a link")})
+    EXPECT_THAT(refusal([&] { require_plain(path(name)); }), HasSubstr(kind));
+  EXPECT_THAT(refusal([&] { require_plain(dir_); }), HasSubstr("a folder"));
+}
+
+TEST_F(FileTest, IsReadHereAndThereAndNotBeyondItsEnd) {
+  write_file(path("file"), "abcdef");
+  const InputFile file(path("file"));
+  EXPECT_EQ(file.size(), 6);
+  std::string two(2, ' ');
+  file.read(3, two.data(), 2);
+  EXPECT_EQ(two, "de");
+  EXPECT_THROW(file.read(5, two.data(), 2), Error);
+}
+
 TEST_F(FileTest, ALinkAtTheTemporaryNameIsNotFollowed) {
   write_file(path("precious"), "kept");
   fs::create_symlink(path("precious"), path("out.tmp"));

@@ -63,6 +63,18 @@ TEST(Json, RefusesTheSixtyFifthLevel) {
   EXPECT_EQ(error_of("\"" + std::string(100, '[') + "\""), "");
 }
 
+TEST(Json, RefusesMoreValuesThanMemoryIsMeantFor) {
+  const auto list = [](size_t values, const std::string& each) {
+    std::string text = "[" + each;
+    for (size_t i = 1; i < values; ++i) text += "," + each;
+    return text + "]";
+  };
+  EXPECT_EQ(error_of(list(1 << 19, "1")), "");
+  EXPECT_THAT(error_of(list(1 << 20, "1")), HasSubstr("more than 1048576 values"));
+  EXPECT_THAT(error_of(list(1 << 20, "[]")), HasSubstr("more than 1048576 values"));
+  EXPECT_EQ(error_of(list((1 << 20) + 9, "12345678")), "") << "long ones may be more";
+}
+
 TEST(Json, GettersNameTheKeyAndWhatWasFound) {
   const json object =
       parse_json(R"({"count": 3, "name": "x", "big": 18446744073709551615, "list": [1]})", "");
@@ -81,6 +93,13 @@ TEST(Json, GettersNameTheKeyAndWhatWasFound) {
   EXPECT_EQ(what([&] { integer_at(object, "big"); }), "big: expected an integer, found 18446744073709551615");
   EXPECT_EQ(what([&] { text_at(object, "count"); }), "count: expected a text, found 3");
   EXPECT_EQ(what([&] { list_at(object, "count"); }), "count: expected a list, found 3");
+  EXPECT_EQ(what([&] {
+              count_at(json{{"n", -1}}, "n");
+            }),
+            "n: expected an integer that is not negative, found -1");
+  EXPECT_EQ(what([&] { number_at(object, "name"); }), "name: expected a number, found \"x\"");
+  EXPECT_EQ(what([&] { boolean_at(object, "count"); }), "count: expected true or false, found 3");
+  EXPECT_EQ(what([&] { object_at(object, "list"); }), "list: expected an object, found [1]");
   EXPECT_EQ(what([&] { integer_at(object, "none"); }), "expected the key \"none\", found none");
   EXPECT_EQ(what([&] { integer_at(json(3), "none"); }), "expected an object with \"none\", found 3");
   EXPECT_EQ(what([&] { integer(json(1e300)); }), "expected an integer, found 1e+300");

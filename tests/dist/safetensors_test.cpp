@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "dist/error.h"
 #include "dist/file.h"
@@ -69,6 +70,38 @@ TEST_F(Safetensors, HolesOverlapsAndLyingShapesAreRefused) {
   break_and_expect(with_header(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", 4));
   break_and_expect(with_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 9));
   break_and_expect(with_header(R"({"a":)", 4));
+}
+
+// Each would take more memory than there is, or wrap around to the bytes that there are.
+TEST_F(Safetensors, ShapesThatOnlyClaimToBeLargeTakeNoMemory) {
+  for (const char* shape :
+       {"[1099511627776]", "[4611686018427387904,4]", "[4294967296,4294967296,4294967296]",
+        "[0,4611686018427387904,4611686018427387904]", "[9223372036854775807]", "[-1]", "[1e300]",
+        "[18446744073709551615]", "[null]", "{}", "\"4\""})
+    break_and_expect(
+        with_header(fmt::format(R"({{"a":{{"dtype":"F32","shape":{},"data_offsets":[0,4]}}}})", shape), 4));
+  std::string ones = "1";
+  for (int i = 1; i < 65; ++i) ones += ",1";
+  break_and_expect(
+      with_header(fmt::format(R"({{"a":{{"dtype":"F32","shape":[{}],"data_offsets":[0,4]}}}})", ones), 4));
+}
+
+TEST_F(Safetensors, HeadersOfOtherTypesDepthsAndSizesAreRefused) {
+  for (
+      const char* header :
+      {"[]", "3", "null", R"({"a":3})", R"({"a":{}})",
+       R"({"a":{"dtype":1,"shape":[1],"data_offsets":[0,4]}})",
+       R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})",
+       R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}})",
+       R"({"a":{"dtype":"F32","shape":[1],"data_offsets":["0","4"]}})",
+       R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})"})
+    break_and_expect(with_header(header, 4));
+  break_and_expect(with_header(std::string(200'000, '['), 4));
+  break_and_expect(with_header(R"({"a":)" + std::string(200'000, '[') + std::string(200'000, ']') + "}", 4));
+  std::filesystem::remove(path_);
+  std::ofstream(path_, std::ios::binary) << std::string("\0\0\0\0\1\0\0\0", 8);  // a header of 4 GiB
+  std::filesystem::resize_file(path_, int64_t{1} << 33);                         // which is there, as a hole
+  EXPECT_THROW(read_safetensors(path_), Error);
 }
 
 TEST_F(Safetensors, TensorsThatAreNotKeptMayBeOfAnyDtype) {

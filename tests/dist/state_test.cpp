@@ -87,6 +87,28 @@ TEST(State, AMissingALeftOverAndAMisshapenItemAreNamed) {
   EXPECT_EQ(message(state), "");
 }
 
+TEST(State, NumbersOfOtherKindsAreNamed) {
+  int64_t count = 0;
+  double rate = 0;
+  const auto message = [&](const nlohmann::json& saved_count,
+                           const nlohmann::json& saved_rate) -> std::string {
+    try {
+      restore([&](StateVisitor& v) { v.number("count", count), v.number("rate", rate); },
+              {.tensors = {}, .numbers = {{"count", saved_count}, {"rate", saved_rate}}});
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind, Exit::data);
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(message(3, "-inf"), "");
+  for (const nlohmann::json& bad : {nlohmann::json(1e300), nlohmann::json(2.5), nlohmann::json("3"),
+                                    nlohmann::json(UINT64_MAX), nlohmann::json(nullptr)})
+    EXPECT_NE(message(bad, 1.5).find("'count'"), std::string::npos) << bad;
+  for (const nlohmann::json& bad : {nlohmann::json("fast"), nlohmann::json(""), nlohmann::json(true)})
+    EXPECT_NE(message(3, bad).find("'rate'"), std::string::npos) << bad;
+}
+
 TEST(State, TheDigestSeesEveryItem) {
   Thing thing;
   const uint64_t before = digest(visit_of(thing));

@@ -332,5 +332,65 @@ def csv():
     words("csv", '"', '""', ",", ";", "\t", "|", "nan", "NA", "1,234", "1e5", "label", "SMILES", "SPLIT")
 
 
-for make in (shards, idx, npy, pictures, stylegan_tables, nifti, smiles, csv):
+def manifests():
+    about = {"options": {"batch": "4", "data.folder": "'ring'"}, "schema": {"fields": []}, "data": "f00d", "versions": {"saddle": "0.1.0"}}
+    good = {"format": 2, "step": 5, "time": "2026-11-28T17:05:09Z", "score": None, "world_size": 1, "tensors": 1,
+            "numbers": {"step": 5, "g.rate": 1e-3, "h": "nan"}, "about": about, "files": [{"file": "state", "bytes": 5, "xxh3_128": "0" * 32}]}
+    cases = {"good": good, "older": {**good, "format": 1}, "newer": {**good, "format": 3}, "score": {**good, "score": -0.5},
+             "twice": {**good, "files": good["files"] * 2}, "out": {**good, "files": [{**good["files"][0], "file": "../state"}]},
+             "forced": {**good, "about": {**about, "forced": [{"step": 1, "differences": []}]}}, "none": {**good, "about": None}}
+    for name, manifest in cases.items():
+        for flag in (b"\0", b"\1"):
+            put("manifest", f"{name}-{flag[0]}", flag + json.dumps(manifest).encode())
+    put("manifest", "deep", b"\1" + b"[" * 70)
+    words("manifest", *(f'"{key}":' for key in good), '"file":', '"bytes":', '"state"', "../", "null", "1e999", "[[", "-1",
+          "9223372036854775808")
+
+
+def safetensors():
+    one = {"a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}
+    two = {**one, "b": {"dtype": "I64", "shape": [], "data_offsets": [24, 32]}}
+    cases = {"one": (one, 24), "two": (two, 32), "noted": ({"__metadata__": {"x": "y"}, **one}, 24), "none": ({}, 0),
+             "empty": ({"a": {"dtype": "U8", "shape": [0, 9], "data_offsets": [0, 0]}}, 0),
+             "claims": ({"a": {"dtype": "F64", "shape": [1 << 61, 8], "data_offsets": [0, 0]}}, 0)}
+    for name, (header, size) in cases.items():
+        text = json.dumps(header).encode()
+        put("safetensors", name, bytes([1, size]) + text)
+        put("safetensors", f"{name}-raw", b"\0\0" + struct.pack("<Q", len(text)) + text + bytes(size))
+    words("safetensors", '"dtype":', '"shape":', '"data_offsets":', '"F32"', '"I64"', '"BF16"', '"BOOL"', "[0,", "4611686018427387904",
+          "18446744073709551615", "1e300", "[[", "__metadata__")
+
+
+def lines():
+    hello = '{"kind": "hello", "rank": 1, "token": "0123456789abcdef"}\n'
+    sign = '{"kind": "sign", "step": 12, "doing": "D wait", "waiting": "barrier #7", "idle": 0.5, "limit": 2}\n'
+    for name, text in {"hello": hello, "sign": sign, "both": hello + sign, "half": hello[:30], "number": hello.replace("1,", '"x",'),
+                       "nested": '{"a": [[1]]}\n', "list": "[1]\n", "lines": "\n" * 40, "deep": "[" * 70 + "\n"}.items():
+        for flags in (3, 2, 0x0d):
+            put("line", f"{name}-{flags}", bytes([flags]) + text.encode())
+    words("line", '"kind":', '"rank":', '"token":', '"step":', '"idle":', "\n", "1e999", "9223372036854775808", "null", "[[", "{")
+
+
+def logs():
+    good = '{"step": 3, "loss/G": 0.5, "time": "2026-11-28T17:05:09.120Z"}\n'
+    for name, text in {"good": good, "later": good + good.replace("3", "9"), "none": '{"note": "x"}\n', "half": good[:20],
+                       "text": good.replace("3", '"3"', 1), "float": good.replace("3", "1e300", 1), "list": "[1]\n", "crlf": good[:-1] + "\r\n",
+                       "deep": "[" * 70 + "\n" + good}.items():
+        put("log", name, text.encode())
+    words("log", '"step":', "\n", "\r\n", "null", "1e300", "[[", "{", "}", '"step": 3')
+
+
+def toml():
+    recipe = '# options\nbatch = 32\non = true\nloss = "lsgan"\n[g]\nlr = 2e-4\n[data]\nfolder = \'a\'\n'
+    site = 'account = "x"\nsbatch = "--qos=a --mem=0"\nsetup = """\nmodule load a\n"""\n[environment]\nA_B = "1"\n'
+    others = {"dotted": 'g.lr = 1e-3\n"data"."folder" = "\\u00e9"\n', "quotes": 'a = """b""""\nc = \'\'\'d\'\'\'\'\n', "inline": "g = {lr = 1}\n",
+              "list": "[[a]]\nb = [1, {c = 2}]\n", "dates": "a = 1979-05-27T07:32:00.5Z\n", "deep": "a" + ".a" * 80 + " = 1\n"}
+    for name, text in {"recipe": recipe, "site": site, **others}.items():
+        for flag in (b"\0", b"\1"):
+            put("toml", f"{name}-{flag[0]}", text.encode() + flag)
+    words("toml", "batch = ", "g.lr = ", "[g]", "[environment]", "account = ", "setup = ", '"""', "\'\'\'", "inf", "nan", "0x1F",
+          "9223372036854775807", "{a.b = ", "[[", "\\u0000", "\r\n", "1979-05-27")
+
+
+for make in (manifests, safetensors, lines, logs, toml, shards, idx, npy, pictures, stylegan_tables, nifti, smiles, csv):
     make()

@@ -114,9 +114,20 @@ TEST(Caught, WhatTheMachineRefusedIsNoBug) {
   const Error memory = error_for(std::bad_alloc());
   EXPECT_EQ(memory.kind, Exit::io);
   EXPECT_THAT(memory.what(), HasSubstr("out of memory"));
+  EXPECT_EQ(error_for(std::length_error("vector")).kind, Exit::io);
   EXPECT_EQ(error_for(std::out_of_range("at")).kind, Exit::bug);
   EXPECT_EQ(error_for(1).kind, Exit::bug);
   EXPECT_EQ(error_for(Error(Exit::data, "x")).kind, Exit::data);
+}
+
+TEST(Caught, WhatLibrariesSayIsOneLine) {
+  EXPECT_STREQ(error_for(std::runtime_error("\nfirst\nsecond")).what(), "first");
+  EXPECT_STREQ(error_for(Error(Exit::data, "one:\n  two")).what(), "one:\n  two");
+  try {
+    nlohmann::json(3).at("key");
+  } catch (...) {
+    EXPECT_EQ(caught().kind, Exit::data);
+  }
 }
 
 // ---- names

@@ -3,12 +3,20 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "dist/error.h"
+#include "launch/log_file.h"
 
 namespace saddle {
 namespace {
 
 using nlohmann::json;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 class Differences : public testing::Test {
@@ -40,6 +48,51 @@ TEST_F(Differences, WhatAnOlderProgramDidNotKnowHadItsDefault) {
   then_["options"].erase("clip");
   EXPECT_THAT(of({}), IsEmpty());
   EXPECT_THAT(of({"clip=2"}), ElementsAre("clip: 0.0 in the checkpoint, 2.0 now"));
+}
+
+TEST(Log, KeepsTheLinesUpToAStepAndCountsTheDamagedOnes) {
+  int64_t damaged = 0;
+  const std::string good = "{\"step\":3}\n{\"note\":\"no step\"}\n";
+  EXPECT_EQ(lines_until(good + "{\"step\":4}\n", 3, damaged), good);
+  EXPECT_EQ(damaged, 0);
+  for (const std::string& bad :
+       {std::string("{\"step\":\"3\"}"), std::string("{\"step\":1e300}"), std::string("3"), std::string("[]"),
+        std::string("{\"step\":3"), std::string("\xff"), std::string(200'000, '['),
+        "{\"step\":" + std::string(200'000, '[') + std::string(200'000, ']') + "}"}) {
+    damaged = 0;
+    EXPECT_EQ(lines_until(bad + "\n" + good, 3, damaged), good);
+    EXPECT_EQ(damaged, 1);
+  }
+}
+
+TEST(Log, ThatIsNoFileIsAnErrorAtOnce) {
+  const std::string dir = testing::TempDir() + "saddle_log_" + std::to_string(::getpid());
+  std::filesystem::create_directories(dir);
+  RunFolder folder(dir);
+  const auto refusal = [&]() -> std::string {
+    try {
+      folder.open_log(1);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind, Exit::io);
+      return e.what();
+    }
+    return "";
+  };
+  ASSERT_EQ(mkfifo(folder.log_file().c_str(), 0600), 0);
+  EXPECT_THAT(refusal(), HasSubstr("a FIFO"));
+  std::filesystem::remove(folder.log_file());
+  std::filesystem::create_symlink("nowhere", folder.log_file());
+  EXPECT_THAT(refusal(), HasSubstr("log.jsonl"));
+  std::filesystem::remove_all(dir);
+}
+
+TEST_F(Differences, OfACheckpointThatSaysNothingOfItsRunAreAnErrorOfTheData) {
+  for (const char* key : {"options", "data"}) {
+    const json whole = then_;
+    then_.erase(key);
+    EXPECT_THROW(of({}), Error) << key;
+    then_ = whole;
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -209,6 +210,38 @@ TEST_P(RunLockTest, SurvivesItsFilesLossAndGarbage) {
   lock.require_held();
   usleep(200'000);
   EXPECT_EQ(file()["pid"], getpid());
+}
+
+// None of them is waited for, whatever the patience.
+TEST_P(RunLockTest, OfAnotherKindThanAFileIsAnErrorAtOnce) {
+  const auto expect = [&](const std::string& kind) {
+    EXPECT_THAT(error_of([&] { RunLock(path_, {.beat = 1, .patience = 1e9}); }),
+                AllOf(HasSubstr("run.lock': expected a file, found " + kind), HasSubstr("remove it")));
+    std::filesystem::remove(path_);
+  };
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  expect("a FIFO");
+  std::filesystem::create_symlink("nowhere", path_);
+  expect("a link");
+  std::filesystem::create_symlink("/dev/zero", path_);
+  expect("a link");
+  std::filesystem::create_directory(path_);
+  expect("a folder");
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+TEST_P(RunLockTest, OfOtherTypesAndDepthsShowsNoSignOfLife) {
+  held_elsewhere();
+  for (const char* key : {"host", "place", "job", "pid", "start", "restarts"}) {
+    json damaged = json::parse(left_);
+    damaged[key] = damaged[key].is_string() ? json(7) : json("x");
+    test::put(path_, damaged.dump());
+    EXPECT_EQ(refusal(), "") << key;
+  }
+  for (const std::string& text : {std::string(60'000, '['), std::string(200'000, '['), std::string("[]")}) {
+    test::put(path_, text);
+    EXPECT_EQ(refusal(), "");
+  }
 }
 
 // Of many that try at once one holds the lock, also where only the file's creation decides.

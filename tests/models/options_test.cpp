@@ -127,5 +127,39 @@ TEST(Options, BrokenTomlNamesItsLine) {
   }
 }
 
+// toml++ 3.3 would go down its stack for each of them, and does not come back.
+TEST(Toml, NestedTooDeeplyIsRefused) {
+  const auto dots = [](size_t levels) {
+    std::string text = "a";
+    for (size_t i = 1; i < levels; ++i) text += ".a";
+    return text;
+  };
+  const auto said = [](const std::string& document) -> std::string {
+    try {
+      parse_toml(document, "x");
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind, Exit::usage);
+      return e.what();
+    }
+    return "";
+  };
+  const std::string many = dots(5000);
+  EXPECT_EQ(said(dots(60) + " = 1"), "");
+  EXPECT_EQ(said("[" + dots(60) + "]\nb = 1"), "");
+  EXPECT_EQ(said("a = '" + many + "'\nb = \"\\\"" + many + "\"\nc = '''\n" + many + "'''\n# " + many), "")
+      << "texts and comments are none";
+  for (const std::string& deep :
+       {dots(1'000'000) + " = 1", "[" + dots(1'000'000) + "]", "a = {" + dots(1'000'000) + " = 1}",
+        "a = " + std::string(200'000, '['), "a = [\"\"\"b\"\"\"\", {" + many + " = 1}]",
+        "a = ['''b'''', {" + many + " = 1}]", "a = \"b\", " + many + " = 1"})
+    EXPECT_THAT(said("b = 1\n" + deep), HasSubstr("x line 2: nested too deeply")) << deep.substr(0, 30);
+}
+
+TEST(Options, TextsAreNoLongerThanAnythingSensible) {
+  EXPECT_EQ(refusal("loss", "hinge"), "accepted");
+  EXPECT_THAT(refusal("loss", std::string(1 << 20, 'x')), HasSubstr("at most 16384 bytes, found 1048576"));
+  EXPECT_THAT(refusal(std::string(1 << 20, 'x'), "1"), HasSubstr("unknown key"));
+}
+
 }  // namespace
 }  // namespace saddle

@@ -1,5 +1,8 @@
 // Usage of the program: lists, versions, dry runs, and what is said of wrong command lines.
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <filesystem>
 
 #include "dist/file.h"
 #include "tests/launch/cli/cli.h"
@@ -88,6 +91,28 @@ TEST_F(Cli, FlightNamesTheRankThatDidNotEnterACollective) {
   write_file(dir_ + "flight-0003.jsonl", line(7, "d bucket 0", ""));
   EXPECT_THAT(saddle("flight " + dir_).output, HasSubstr("rank 2 left no record"));
   expect_error(saddle("flight " + dir_ + "ring"), 64, "no flight records");
+}
+
+TEST_F(Cli, FlightRefusesRecordsThatNoRankLeft) {
+  const std::string path = dir_ + "flight-0000.jsonl";
+  const char* whole = R"({"number":7,"name":"g","bytes":4,"step":12,"doing":"D","entered":-3.5})";
+  const std::pair<std::string, const char*> damaged[] = {
+      {std::string(200'000, '['), "nested too deeply"},
+      {"3", "expected an object"},
+      {"{", "malformed"},
+      {R"({"number":"7"})", "number: expected an integer"},
+      {R"({"number":7,"step":1,"name":3,"doing":"x","entered":1})", "name: expected a text"},
+      {R"({"number":7,"step":1,"name":"g","doing":"x","entered":"now"})", "entered: expected a number"}};
+  for (const auto& [text, what] : damaged) {
+    write_file(path, text);
+    expect_error(saddle("flight " + dir_), 65, what);
+  }
+  std::filesystem::remove(path);
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  expect_error(saddle("flight " + dir_), 74, "a FIFO");
+  std::filesystem::remove(path);
+  write_file(dir_ + "flight-999999999.jsonl", whole);
+  EXPECT_THAT(saddle("flight " + dir_).output, HasSubstr("and 999998999 more left no record"));
 }
 
 }  // namespace
