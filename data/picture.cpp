@@ -96,6 +96,10 @@ bool head_suffices(std::string_view head) {
                      [&](const Format& format) { return format.by_head && format.begins(head); });
 }
 
+void require_picture(const std::string& name, std::string_view head) {
+  format_of(name, head);
+}
+
 torch::Tensor decode_picture(const std::string& name, std::string_view bytes, Exif exif) {
   return decode(name, bytes, Palette::colours, exif);
 }

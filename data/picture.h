@@ -28,6 +28,7 @@ struct PictureInfo {
 // then not seen.
 PictureInfo picture_info(const std::string& name, std::string_view bytes, Exif exif = Exif::upright);
 bool head_suffices(std::string_view head);
+void require_picture(const std::string& name, std::string_view head);  // that it begins as one of them does
 // uint8 or uint16 [1 | 2 | 3 | 4, H, W]; palettes are looked up, CMYK of a JPEG is converted.
 torch::Tensor decode_picture(const std::string& name, std::string_view bytes, Exif exif = Exif::upright);
 // uint8 [1, H, W]: the indices of a picture with a palette, the luma of others. Grey of 16 bits is taken as

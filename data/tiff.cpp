@@ -226,6 +226,10 @@ Block block_of(const Tiff& file, const Layout& layout) {
   const auto bytes = int64_t(file.bytes.size());
   require_plausible(file.name, layout.height, layout.width, bytes, pixels_a_byte);
   require_plausible(file.name, out.height, out.width, bytes, pixels_a_byte);
+  constexpr double kUsual = 4096 * 4096;  // of tiles at the edges of small pictures
+  require(double(out.height) * out.width <= std::max(kUsual, 4 * double(layout.height) * layout.width),
+          Exit::data, "{}: damaged TIFF: a tile of {}x{} pixels for a picture of {}x{}", file.name,
+          out.height, out.width, layout.height, layout.width);
   out.bytes = out.tiled ? TIFFTileSize(file.tiff) : TIFFVStripSize(file.tiff, out.height);
   out.stride = out.tiled ? TIFFTileRowSize(file.tiff) : TIFFScanlineSize(file.tiff);
   const int64_t row = (int64_t{out.width} * layout.bits * (layout.samples / layout.planes()) + 7) / 8;

@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "dist/utf8.h"
+
 namespace saddle::log {
 namespace {
 
@@ -27,11 +29,11 @@ void start(int rank, int size) {
 }
 
 void write_info(const std::string& line) {
-  if (this_rank == 0) logger().info(line);
+  if (this_rank == 0) logger().info(printable_lines(line));
 }
 
 void write_warning(const std::string& line) {
-  logger().warn("warning: " + line);
+  logger().warn("warning: " + printable_lines(line));
 }
 
 }  // namespace saddle::log

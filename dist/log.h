@@ -1,4 +1,5 @@
-// Rank-aware logging, to stderr through spdlog: information from rank 0, warnings from any rank.
+// Rank-aware logging, to stderr through spdlog: information from rank 0, warnings from any rank. What a line
+// quotes of others is shown as utf8.h says.
 #pragma once
 
 #include <fmt/format.h>

@@ -15,6 +15,7 @@
 
 #include "dist/error.h"
 #include "dist/process.h"
+#include "dist/utf8.h"
 #include "dist/watch_peer.h"
 
 namespace saddle {
@@ -353,7 +354,8 @@ void Watch::follow(int status) {
 }
 
 void Watch::end_without_hub(int status, const std::string& cause) {
-  std::cerr << fmt::format("saddle: {}. {} ends at {}\n", cause, name(rank_), flight::sign().text())
+  std::cerr << fmt::format("saddle: {}. {} ends at {}\n", printable_lines(cause), name(rank_),
+                           flight::sign().text())
             << std::flush;
   keep_record();
   leave(status);
@@ -362,7 +364,7 @@ void Watch::end_without_hub(int status, const std::string& cause) {
 // ---- all ranks
 
 std::string Watch::last_words() const {
-  return fmt::format("saddle: {} ends at {}\n", name(rank_), flight::sign().text());
+  return fmt::format("saddle: {} ends at {}", name(rank_), flight::sign().text());
 }
 
 std::string Watch::folder() const {

@@ -1,6 +1,5 @@
 // The watchdog of rank 0: it lets the other ranks in, hears their signs of life, and says who is to blame.
 #include <arpa/inet.h>
-#include <fmt/ranges.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 
 #include "dist/error.h"
 #include "dist/log.h"
+#include "dist/utf8.h"
 #include "dist/watch_peer.h"
 
 namespace saddle {
@@ -191,7 +191,10 @@ void Watch::conclude(int status, const std::string& cause) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
     std::erase_if(awaited, [&](int r) { return !speaks(r, words); });
   }
-  std::cerr << fmt::format("{}saddle: {}\n", fmt::join(words, ""), cause) << std::flush;
+  std::string said;
+  for (const std::string& each : words)
+    if (!each.empty()) said += printable(each) + "\n";
+  std::cerr << fmt::format("{}saddle: {}\n", said, printable_lines(cause)) << std::flush;
   keep_record();
   leave(status);
 }

@@ -8,6 +8,7 @@
 #include "data/sheet.h"
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/utf8.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
 #include "launch/flags.h"
@@ -26,7 +27,7 @@ struct CheckOptions {
 constexpr std::array<const char*, 2> kParts{"train", "validation"};
 
 void print_row(const char* name, const std::string& value) {
-  fmt::print("{:<12} {}\n", name, value);
+  fmt::print("{:<12} {}\n", name, printable(value));
 }
 
 // Columns as wide as their widest text; numbers to the right.
@@ -36,8 +37,9 @@ void print_fields(const Audit& audit) {
   rows.insert(rows.begin(),
               {"field", "dtype", "shape", "min", "max", "mean", "std", "zeros", "NaN", "infinite", "length"});
   std::array<size_t, std::tuple_size_v<FieldText>> widths{};
-  for (const FieldText& row : rows)
-    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  for (FieldText& row : rows)
+    for (size_t c = 0; c < row.size(); ++c)
+      row[c] = printable(row[c]), widths[c] = std::max(widths[c], row[c].size());
   for (const FieldText& row : rows) {
     std::string line;
     for (size_t c = 0; c < row.size(); ++c)
@@ -50,16 +52,17 @@ void print_fields(const Audit& audit) {
 void print_classes(const Field& field, const FieldFigures& figures) {
   constexpr size_t kMost = 100;
   const bool label = field.shape.empty();
-  fmt::print("{} of {} classes of {}\n", label ? "samples" : "values", field.classes, field.name);
+  fmt::print("{} of {} classes of {}\n", label ? "samples" : "values", field.classes, printable(field.name));
   for (const auto& [number, name, count] : class_counts(field, figures, kMost)) {
     const int64_t all = std::max<int64_t>(1, figures.values.values());
-    fmt::print("  {:>5}  {:<24} {:>10} {:>6.2f} %\n", number, name, count, 100 * double(count) / double(all));
+    fmt::print("  {:>5}  {:<24} {:>10} {:>6.2f} %\n", number, printable(name), count,
+               100 * double(count) / double(all));
   }
 }
 
 void print_table(const Checked& checked) {
   const Audit& audit = checked.audit;
-  for (const auto& problem : audit.problems) fmt::print("{}\n", problem);
+  for (const auto& problem : audit.problems) fmt::print("{}\n", printable(problem));
   print_row("folder", checked.folder);
   print_row("source", source_of(audit.index));
   for (const auto& [what, value] : account_rows(audit.index)) print_row(what.c_str(), value);
@@ -116,7 +119,7 @@ void write_files(const CheckOptions& options, const std::vector<Checked>& all) {
 void show(const CheckOptions& options, const std::vector<Checked>& all) {
   constexpr auto kReplace = nlohmann::json::error_handler_t::replace;  // paths need not be UTF-8
   if (options.json)
-    fmt::print("{}\n", json_of(all).dump(1, ' ', false, kReplace));
+    fmt::print("{}\n", printable_json(json_of(all).dump(1, ' ', false, kReplace)));
   else
     for (const Checked& each : all) print_table(each);
   write_files(options, all);

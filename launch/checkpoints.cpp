@@ -4,6 +4,7 @@
 
 #include "dist/error.h"
 #include "dist/launcher.h"
+#include "dist/utf8.h"
 #include "launch/choose_step.h"
 #include "launch/commands.h"
 #include "launch/doctor/report.h"
@@ -74,12 +75,16 @@ void print_table(const std::vector<Published>& found, bool verified) {
     const auto number = [&](const char* name) {
       return manifest.contains(name) ? fmt::format("{}", manifest[name].get<int64_t>()) : "";
     };
-    fmt::print("{:>10}  {:<20}  {:>5}  {:>7}  {:>11}  {:>10}  {}\n", each.step, manifest.value("time", ""),
-               number("world_size"), number("tensors"), doctor::text_of_bytes(double(each.bytes)),
-               score_of(manifest),
-               state_of(each, verified) + (each.damage.empty() ? "" : ": " + each.damage) +
+    fmt::print("{:>10}  {:<20}  {:>5}  {:>7}  {:>11}  {:>10}  {}\n", each.step,
+               printable(manifest.value("time", "")), number("world_size"), number("tensors"),
+               doctor::text_of_bytes(double(each.bytes)), score_of(manifest),
+               state_of(each, verified) + (each.damage.empty() ? "" : ": " + printable(each.damage)) +
                    (is_best(each, found) ? ", best" : ""));
   }
+}
+
+void print_json(const json& value) {
+  fmt::print("{}\n", printable_json(value.dump(1, ' ', false, json::error_handler_t::replace)));
 }
 
 int64_t newest_undamaged(const std::vector<Published>& found) {
@@ -90,7 +95,7 @@ int64_t newest_undamaged(const std::vector<Published>& found) {
 }
 
 void print_run(const std::string& run, const std::vector<Published>& found, bool verified) {
-  fmt::print("{}\n", RunFolder(run).checkpoints());
+  fmt::print("{}\n", printable(RunFolder(run).checkpoints()));
   if (found.empty())
     fmt::print("no checkpoint yet\n");
   else
@@ -99,7 +104,8 @@ void print_run(const std::string& run, const std::vector<Published>& found, bool
     fmt::print("--resume goes on from step {}{}\n", step,
                verified ? "" : " if it is whole; --verify reads and compares every byte");
   for (const std::string& path : leftovers(RunFolder(run).checkpoints()))
-    fmt::print("{}: of a save or removal that goes on or was killed; the next run removes it\n", path);
+    fmt::print("{}: of a save or removal that goes on or was killed; the next run removes it\n",
+               printable(path));
 }
 
 int list(const CheckpointsOptions& options) {
@@ -122,7 +128,7 @@ int list(const CheckpointsOptions& options) {
                    {"resumes_from", step < 0 ? json() : json(step)},
                    {"leftovers", leftovers(folder)}});
   }
-  if (options.json) fmt::print("{}\n", out.dump(1, ' ', false, json::error_handler_t::replace));
+  if (options.json) print_json(out);
   return sound ? 0 : int(Exit::data);
 }
 
@@ -140,18 +146,19 @@ json contents(const Checkpoint& checkpoint) {
 }
 
 void print_contents(const Checkpoint& checkpoint) {
-  fmt::print("{}\n", checkpoint.folder);
+  fmt::print("{}\n", printable(checkpoint.folder));
   for (const auto& [part, value] : checkpoint.about.items())
     if (part == "options" || part == "versions")
       for (const auto& [key, text] : value.items())
-        fmt::print("  {:<10} {:<24} {}\n", part, key, text.get<std::string>());
+        fmt::print("  {:<10} {:<24} {}\n", part, printable(key), printable(text.get<std::string>()));
     else
-      fmt::print("  {:<10} {}\n", part, value.is_string() ? value.get<std::string>() : value.dump());
+      fmt::print("  {:<10} {}\n", printable(part),
+                 printable(value.is_string() ? value.get<std::string>() : value.dump()));
   for (const auto& [name, tensor] : checkpoint.state.tensors)
-    fmt::print("  {:<10} {:<48} {:<9} {}\n", "tensor", name, c10::toString(tensor.scalar_type()),
+    fmt::print("  {:<10} {:<48} {:<9} {}\n", "tensor", printable(name), c10::toString(tensor.scalar_type()),
                json(tensor.sizes().vec()).dump());
   for (const auto& [name, number] : checkpoint.state.numbers)
-    fmt::print("  {:<10} {:<48} {}\n", "number", name, json(number).dump());
+    fmt::print("  {:<10} {:<48} {}\n", "number", printable(name), json(number).dump());
 }
 
 int inspect(const CheckpointsOptions& options) {
@@ -165,7 +172,7 @@ int inspect(const CheckpointsOptions& options) {
     else
       print_contents(*checkpoint);
   }
-  if (options.json) fmt::print("{}\n", out.dump(1, ' ', false, json::error_handler_t::replace));
+  if (options.json) print_json(out);
   return 0;
 }
 

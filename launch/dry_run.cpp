@@ -8,6 +8,7 @@
 
 #include "data/index.h"
 #include "dist/error.h"
+#include "dist/utf8.h"
 #include "launch/commands.h"
 #include "launch/doctor/report.h"
 #include "launch/init_from.h"
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 using doctor::text_of_bytes;
 
 std::string line(const std::string& about, const std::string& text) {
-  return fmt::format("{:<12} {}\n", about, text);
+  return fmt::format("{:<12} {}\n", about, printable(text));
 }
 
 std::string labels_line(const Schema& schema, int64_t needed) {

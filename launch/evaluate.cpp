@@ -1,10 +1,10 @@
 // saddle evaluate: the measures of a run that fit its data (measures.h).
 #include <iostream>
 
-#include "data/pack/utf8.h"
 #include "data/picture.h"
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/utf8.h"
 #include "launch/commands.h"
 #include "launch/flags.h"
 #include "launch/load_run.h"
@@ -36,7 +36,7 @@ int evaluate(World& world, const EvaluateFlags& flags) {
     if (!flags.picture.empty())
       write_png(flags.picture, preview(*loaded->system, drawing, data->schema(), data.get()));
     write_file(flags.run + "/evaluation.json", result.dump(1) + "\n");
-    std::cout << result.dump(1) << std::endl;
+    std::cout << printable_json(result.dump(1)) << std::endl;
   });
   return 0;
 }

@@ -8,6 +8,7 @@
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/json.h"
+#include "dist/utf8.h"
 #include "launch/commands.h"
 
 namespace saddle {
@@ -114,10 +115,11 @@ int flight(const std::string& run) {
       std::cout << fmt::format("{:>4}  {:>9}\n", r.rank, 0);
     else
       std::cout << fmt::format("{:>4}  {:>9}  {:<28} {:>8}  {:<20} {}\n", r.rank, r.entered(),
-                               text_at(r.last, "name"), integer_at(r.last, "step"), text_at(r.last, "doing"),
+                               printable(text_at(r.last, "name")), integer_at(r.last, "step"),
+                               printable(text_at(r.last, "doing")),
                                r.inside() ? fmt::format("inside for {:.1f} s", -number_at(r.last, "entered"))
                                           : fmt::format("left {:.1f} s ago", -number_at(r.last, "left")));
-  std::cout << verdict(records) << missing(records) << std::endl;
+  std::cout << printable(verdict(records)) << missing(records) << std::endl;
   return 0;
 }
 

@@ -3,11 +3,11 @@
 
 #include <set>
 
-#include "data/pack/utf8.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/log.h"
 #include "dist/safetensors.h"
+#include "dist/utf8.h"
 #include "launch/commands.h"
 #include "launch/load_run.h"
 #include "launch/run_folder.h"
@@ -166,7 +166,7 @@ Imported import_weights(System& system, const Tensors& theirs, const NameMap& ma
   require(placed.misfits.empty() && missing.empty() && result.tensors > 0, Exit::usage,
           "the names do not fit: pass --map, lines of TOML such as \"main.0.weight\" = \"G.project.weight "
           "flatten "
-          "transpose\"\nin the file without a place:{}\nhere without a tensor:{}",
+          "transpose\"\n  in the file without a place:{}\n  here without a tensor:{}",
           placed.misfits.empty() ? "\n  none" : placed.misfits,
           result.tensors == 0 ? listed(ours)
           : missing.empty()   ? "\n  none"

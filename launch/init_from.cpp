@@ -3,11 +3,11 @@
 #include <filesystem>
 #include <set>
 
-#include "data/pack/utf8.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/log.h"
 #include "dist/safetensors.h"
+#include "dist/utf8.h"
 #include "launch/choose_step.h"
 #include "launch/run_folder.h"
 
@@ -135,7 +135,7 @@ json init_from(const Comm& host, System& system, const std::string& path, const 
   host.together([&] {
     system.visit(taker);
     require(taker.taken > 0, Exit::usage,
-            "--init-from '{}': no tensor has a name and shape of this run's nets; it has{}\nfor another "
+            "--init-from '{}': no tensor has a name and shape of this run's nets; it has{}\n  for another "
             "program's "
             "model there is `saddle import`",
             path, listed(taker.unused()));

@@ -10,6 +10,7 @@
 #include "dist/flight.h"
 #include "dist/launcher.h"
 #include "dist/streams.h"
+#include "dist/utf8.h"
 #include "launch/commands.h"
 #include "launch/doctor/world.h"
 #include "launch/usage.h"
@@ -20,7 +21,7 @@ namespace {
 
 void say(const Error& error) {
   const std::string place = error.kind == Exit::bug ? fmt::format(" (at {})", flight::sign().text()) : "";
-  std::cerr << "saddle: " << error.what() << place << std::endl;
+  std::cerr << "saddle: " << printable_lines(error.what()) << place << std::endl;
 }
 
 // An exception has left a thread, or a destructor: no way back to main.

@@ -10,13 +10,13 @@
 
 #include "data/decorators.h"
 #include "data/index.h"
-#include "data/pack/utf8.h"
 #include "data/staging.h"
 #include "dist/agree.h"
 #include "dist/error.h"
 #include "dist/flight.h"
 #include "dist/log.h"
 #include "dist/random.h"
+#include "dist/utf8.h"
 #include "launch/doctor/host.h"
 
 namespace saddle {

@@ -3,6 +3,7 @@
 
 #include "data/account.h"
 #include "dist/error.h"
+#include "dist/utf8.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
 #include "models/game.h"
@@ -31,12 +32,12 @@ int64_t bytes_of(const Index& index) {
 void say(const Packed& packed, const PackRequest& request) {
   const Index& index = packed.index;
   fmt::print("{} {}: {} samples of {}, {:.1f} MiB in {} shard{} under {}\n",
-             packed.already ? "already packed" : "packed", request.source, index.count,
-             describe(index.schema), double(bytes_of(index)) / (1 << 20), index.shards.size(),
-             index.shards.size() == 1 ? "" : "s", packed.folder);
+             packed.already ? "already packed" : "packed", printable(request.source), index.count,
+             printable(describe(index.schema)), double(bytes_of(index)) / (1 << 20), index.shards.size(),
+             index.shards.size() == 1 ? "" : "s", printable(packed.folder));
   std::vector<AccountRow> rows = account_rows(index), classes = class_rows(index.schema);
   rows.insert(rows.begin() + (rows.empty() ? 0 : 1), classes.begin(), classes.end());
-  for (const auto& [what, value] : rows) fmt::print("  {:<10} {}\n", what, value);
+  for (const auto& [what, value] : rows) fmt::print("  {:<10} {}\n", what, printable(value));
 }
 
 // A recipe that takes such data.
@@ -57,7 +58,7 @@ int run(World& world, PackRequest request, const std::string& size) {
   if (comm.rank() != 0) return 0;
   for (const Packed& packed : all) say(packed, request);
   const Packed& first = all.front();
-  fmt::print("next: saddle check {0}   or   saddle train {1} --data {0} --out RUN\n", first.folder,
+  fmt::print("next: saddle check {0}   or   saddle train {1} --data {0} --out RUN\n", printable(first.folder),
              fitting_recipe(first.index.schema));
   return 0;
 }
@@ -140,6 +141,12 @@ void add_choice_flags(CLI::App& pack, PackRequest& r) {
                   "Share such as 10% or 0.1 that goes to OUT/validation, the rest to OUT/train");
   pack.add_option("--seed", r.seed, "Of generated sets and of what is chosen")->capture_default_str();
   pack.add_flag("--skip-bad", r.skip_bad, "Leave out damaged samples instead of failing");
+  pack.add_option(
+          "--max-sample-mib", r.max_sample_mib,
+          "Most memory in MiB that one sample takes as it is read: a picture, a clip, a volume, an item of "
+          "an array, or a file that has to be read whole; larger ones are damaged")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->capture_default_str();
 }
 
 void add_output_flags(CLI::App& pack, PackRequest& r) {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "data/pack/utf8.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/flight.h"
+#include "dist/utf8.h"
 #include "launch/open_data.h"
 #include "launch/reported.h"
 #include "launch/session.h"

@@ -63,11 +63,11 @@ void require_same_run(const Checkpoint& checkpoint, const Plan& plan, json& fact
   json forced = checkpoint.about.value("forced", json::array());
   if (!found.empty()) {
     const std::string text = fmt::format("{}", fmt::join(found, "\n  "));
-    require(
-        plan.flags.force, Exit::usage,
-        "cannot resume '{}': it is of another run:\n  {}\n{}; or start a new run in another --out, or go on "
-        "all the same with --force",
-        checkpoint.folder, text, way_out(plan.flags));
+    require(plan.flags.force, Exit::usage,
+            "cannot resume '{}': it is of another run:\n  {}\n  {}; or start a new run in another --out, or "
+            "go on "
+            "all the same with --force",
+            checkpoint.folder, text, way_out(plan.flags));
     log::warn("resuming '{}' by --force, though it differs:\n  {}", checkpoint.folder, text);
     forced.push_back({{"step", checkpoint.step}, {"differences", found}});
   }

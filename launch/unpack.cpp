@@ -2,6 +2,7 @@
 #include "data/unpack.h"
 
 #include "dist/error.h"
+#include "dist/utf8.h"
 #include "launch/commands.h"
 
 namespace saddle {
@@ -16,7 +17,7 @@ int run(World& world, const std::string& folder, const std::string& to) {
       write_stylegan_zip(*data, to);
     else
       write_picture_folder(*data, to);
-    fmt::print("unpacked {}: {} pictures in {}\n", folder, data->size(), to);
+    fmt::print("unpacked {}: {} pictures in {}\n", printable(folder), data->size(), printable(to));
   });
   return 0;
 }

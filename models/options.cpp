@@ -6,8 +6,8 @@
 #include <charconv>
 #include <cmath>
 
-#include "data/pack/utf8.h"
 #include "dist/error.h"
+#include "dist/utf8.h"
 
 namespace saddle {
 namespace {
@@ -88,7 +88,7 @@ std::string help_line(const OptionTable::Option& option) {
   if (limits.high < kEndless) note = range_text(limits);
   if (!limits.unit.empty()) note = limits.unit + (note.empty() ? "" : ", ") + note;
   const bool changed = text_of(option) != option.standard;
-  return fmt::format("{:<40} # {}{}{}\n", fmt::format("{} = {}", option.key, text_of(option)),
+  return fmt::format("{:<40} # {}{}{}\n", fmt::format("{} = {}", option.key, printable(text_of(option))),
                      changed ? fmt::format("* default {}: ", option.standard) : "", option.help,
                      note.empty() ? "" : " (" + note + ")");
 }

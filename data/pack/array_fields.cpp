@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "data/pack/room.h"
 #include "data/pack/values.h"
 #include "dist/error.h"
 #include "dist/log.h"
@@ -278,7 +279,7 @@ ArrayField map_field(const ArrayColumn& column, const PackRequest& request) {
 // --- Labels and the rest ---
 
 // All of them, since their classes must be known: 4 bytes a sample.
-std::shared_ptr<std::vector<int32_t>> read_labels(const ArrayColumn& column) {
+std::shared_ptr<std::vector<int32_t>> read_labels(const ArrayColumn& column, int64_t most) {
   constexpr int64_t kBlock = 4096;
   const Array& array = column.array;
   auto labels = std::make_shared<std::vector<int32_t>>();  // grows as they are found, not as they are claimed
@@ -292,12 +293,14 @@ std::shared_ptr<std::vector<int32_t>> read_labels(const ArrayColumn& column) {
               first + i);
       labels->push_back(int32_t(values[i]));
     }
+    require_room(array.where, fmt::format("{} labels", array.shape[0]),
+                 double(labels->size() * sizeof(int32_t)), most);
   }
   return labels;
 }
 
-ArrayField label_field_of(const ArrayColumn& column) {
-  const auto labels = read_labels(column);
+ArrayField label_field_of(const ArrayColumn& column, int64_t most) {
+  const auto labels = read_labels(column, most);
   const int64_t classes = int64_t{*std::max_element(labels->begin(), labels->end())} + 1;
   const auto label = [labels](int64_t i) { return int64_t{(*labels)[size_t(i)]}; };
   return {.field = label_field(classes, {}),
@@ -326,7 +329,7 @@ ArrayField field_of(const ArrayColumn& column, const PackRequest& request, bool 
     case ArrayRole::map:
       return map_field(column, request);
     case ArrayRole::label:
-      return label_field_of(column);
+      return label_field_of(column, request.most_bytes());
     default:
       return other_field(column);
   }

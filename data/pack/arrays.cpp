@@ -5,8 +5,9 @@
 #include <algorithm>
 
 #include "data/pack/array_fields.h"
-#include "data/pack/utf8.h"
+#include "data/pack/room.h"
 #include "dist/error.h"
+#include "dist/utf8.h"
 
 namespace saddle {
 namespace {
@@ -28,6 +29,12 @@ void check_flags(const std::vector<ArrayColumn>& columns, const PackRequest& req
         "--{}: {} holds no pictures, which are [N, H, W], [N, C, H, W] or [N, H, W, C]; its first array is "
         "{}",
         flag, request.source, describe(main));
+}
+
+void check_items(const Array& array, int64_t most) {
+  double bytes = double(array.element.bytes);
+  for (size_t axis = 1; axis < array.shape.size(); ++axis) bytes *= double(array.shape[axis]);
+  require_room(array.where, fmt::format("items of {}", describe(array)), bytes, most);
 }
 
 Source combine(const std::vector<ArrayField>& fields, int64_t count) {
@@ -84,6 +91,7 @@ int64_t most_inflated(int64_t bytes) {
 Source source_of(std::vector<Array> arrays, const PackRequest& request) {
   const std::vector<ArrayColumn> columns = columns_of(std::move(arrays), request);
   check_flags(columns, request);
+  for (const ArrayColumn& column : columns) check_items(column.array, request.most_bytes());
   std::vector<ArrayField> fields;
   for (const ArrayColumn& column : columns) fields.push_back(field_of(column, request, fields.empty()));
   return combine(fields, columns.front().array.shape[0]);

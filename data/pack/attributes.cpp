@@ -7,6 +7,7 @@
 #include "data/pack/arrays.h"
 #include "data/pack/csv_rows.h"
 #include "data/pack/picture_parts.h"
+#include "data/pack/room.h"
 #include "dist/error.h"
 #include "dist/file.h"
 
@@ -79,12 +80,13 @@ Row read_header(const std::string& path, CsvRows& rows) {
   return header;
 }
 
-Table read_table(const std::string& path, const CsvFormat& format) {
+Table read_table(const std::string& path, const CsvFormat& format, int64_t most) {
   CsvRows rows(path, format.separator);
   const Row header = read_header(path, rows);
   Table table;
   for (size_t k = 1; k < header.size(); ++k)
     table.columns.push_back({.header = to_utf8(header[k]), .name = field_name(header[k])});
+  double bytes = 0;
   for (Row cells; rows.next(cells);) {
     require(cells.size() == header.size(), Exit::data,
             "{}: line {}: expected {} cells as in the header, found {}", path, rows.line(), header.size(),
@@ -96,6 +98,9 @@ Table read_table(const std::string& path, const CsvFormat& format) {
            row_at(path, format.separator, table.lines[at->second]),
            row_at(path, format.separator, rows.line()));
     table.lines.push_back(rows.line());
+    constexpr double kCell = sizeof(int32_t) + sizeof(float), kRow = 100;
+    bytes += kRow + double(cells[0].size()) + kCell * double(cells.size());
+    require_room(path, fmt::format("{} rows", table.lines.size()), bytes, most);
     for (size_t k = 1; k < cells.size(); ++k) table.columns[k - 1].add(cells[k], rows.line(), format.decimal);
   }
   return table;
@@ -178,7 +183,7 @@ PicturePart numbers_of(const Column& column, const std::vector<size_t>& rows) {
 std::vector<PicturePart> attribute_parts(const Files& files, const PackRequest& request) {
   const std::string& csv = request.attributes;
   const CsvFormat format = csv_format(csv, request);
-  const Table table = read_table(csv, format);
+  const Table table = read_table(csv, format, request.most_bytes());
   const auto rows = rows_of(files, table, csv, format.separator);
   std::vector<PicturePart> out;
   for (const Column& column : table.columns) {

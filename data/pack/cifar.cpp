@@ -10,6 +10,7 @@
 #include "data/pack/arrays.h"
 #include "data/pack/importers.h"
 #include "data/pack/pickle.h"
+#include "data/pack/room.h"
 #include "data/pack/tar.h"
 #include "dist/error.h"
 #include "dist/file.h"
@@ -19,18 +20,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMostBatch = int64_t{1} << 30;  // CIFAR-100 is one batch of 155 MB
+constexpr size_t kMostFiles = 10'000;  // CIFAR-10 has eight
 
 // --- The files of a folder, or of an archive whatever their folder in it ---
 
 class Store {
  public:
-  explicit Store(const fs::path& path) : path_(path) {
+  Store(const fs::path& path, int64_t most) : path_(path), most_(most) {
     if (fs::is_directory(path)) {
       for (Walk::File& file : walk(path.string(), /*deep=*/false).files) names_.insert(std::move(file.name));
     } else {
       Tar tar(path.string());
-      while (const auto entry = tar.next()) names_.insert(fs::path(entry->name).filename().string());
+      while (const auto entry = tar.next()) {
+        names_.insert(fs::path(entry->name).filename().string());
+        require(names_.size() <= kMostFiles, Exit::data,
+                "{}: expected a few batches, found more than {} files", path.string(), kMostFiles);
+      }
     }
   }
 
@@ -43,8 +48,7 @@ class Store {
   std::string read(const std::string& name) {
     if (!fs::is_directory(path_)) return extract(name);
     const fs::path file = path_ / name;
-    require(int64_t(fs::file_size(file)) <= kMostBatch, Exit::data,
-            "{}: expected a batch of at most {} bytes", file.string(), kMostBatch);
+    require_room(file.string(), "a batch", double(fs::file_size(file)), most_);
     return read_file(file.string());
   }
 
@@ -62,13 +66,14 @@ class Store {
     for (int turn = 0; turn < 2; ++turn) {
       if (!tar_) tar_ = std::make_unique<Tar>(path_.string());
       while (const auto entry = tar_->next())
-        if (fs::path(entry->name).filename() == name) return tar_->read(kMostBatch);
+        if (fs::path(entry->name).filename() == name) return tar_->read(most_);
       tar_.reset();
     }
     fail(Exit::data, "{}: {} is gone", path_.string(), name);
   }
 
   fs::path path_;
+  int64_t most_;  // bytes of a file
   std::set<std::string> names_;
   std::unique_ptr<Tar> tar_;
 };
@@ -176,7 +181,8 @@ std::vector<std::string> lines_of(const std::string& text) {
 
 class Cifar {
  public:
-  explicit Cifar(const PackRequest& request) : store_(request.source), split_(request.split) {
+  explicit Cifar(const PackRequest& request)
+      : store_(request.source, request.most_bytes()), split_(request.split) {
     require(split_ == "train" || split_ == "test", Exit::usage, "--split: expected train or test, found {}",
             split_);
     for (const Layout& layout : kLayouts) {

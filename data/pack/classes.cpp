@@ -1,6 +1,7 @@
 #include "data/pack/classes.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -47,7 +48,13 @@ void note_unused(const std::vector<std::string>& names, const std::set<std::stri
 }  // namespace
 
 std::vector<std::string> read_class_names(const std::string& path) {
+  constexpr uintmax_t kMost = 64 << 20;
   require_reachable(path);
+  std::error_code unknown;  // said by who reads it
+  const uintmax_t bytes = std::filesystem::file_size(path, unknown);
+  require(unknown || bytes <= kMost, Exit::data,
+          "--classes {}: expected the names of classes, at most {} MiB, found {}; is it another file?", path,
+          kMost >> 20, bytes >> 20);
   std::string text = read_file(path);
   require(!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff"), Exit::data,
           "--classes {}: expected UTF-8, found UTF-16; save it as UTF-8", path);

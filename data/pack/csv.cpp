@@ -11,6 +11,7 @@
 #include "data/pack/classes.h"
 #include "data/pack/csv_rows.h"
 #include "data/pack/importers.h"
+#include "data/pack/room.h"
 #include "dist/error.h"
 #include "dist/log.h"
 
@@ -199,6 +200,8 @@ Classes read_classes(const Table& table, const PackRequest& request) {
             "{}: {}: expected a class, found none", table.path, table.place(rows.line(), *table.label));
     const std::string text = spelling(row[*table.label], table.format.decimal);
     out.of.push_back(seen.emplace(text, int32_t(seen.size())).first->second);
+    require_room(table.path, "the classes of its rows", double(out.of.size() * sizeof(int32_t)),
+                 request.most_bytes());
     require(int64_t(seen.size()) <= kMostClasses, Exit::data,
             "{}: column {} holds more than {} classes; remove it if it holds names", table.path,
             *table.label + 1, kMostClasses);

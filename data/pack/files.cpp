@@ -12,6 +12,7 @@
 #include <mutex>
 #include <set>
 
+#include "data/pack/room.h"
 #include "dist/error.h"
 
 namespace saddle {
@@ -86,7 +87,6 @@ class Archive : public Files {
 
  private:
   static constexpr int kHandles = 4;
-  static constexpr int64_t kLargest = int64_t{1} << 31;
   static constexpr int64_t kBestRatio = 1032;  // of deflate
 
   struct Loan {
@@ -166,7 +166,7 @@ class Archive : public Files {
     ensure(zip_stat_index(handle, keys_[i], 0, &stat) == 0, zip_strerror(handle));
     const auto claimed = int64_t(stat.size), packed = int64_t(stat.comp_size);
     ensure(claimed == bytes_[i] && claimed >= 0 && packed >= 0, "the archive has changed");
-    ensure(claimed <= kLargest && (stat.comp_method > ZIP_CM_DEFLATE || claimed / kBestRatio <= packed),
+    ensure(stat.comp_method > ZIP_CM_DEFLATE || claimed / kBestRatio <= packed,
            "it claims to be larger than it can be");
     const std::unique_ptr<zip_file_t, Discard> file(zip_fopen_index(handle, keys_[i], 0));
     ensure(file != nullptr, zip_strerror(handle));
@@ -196,6 +196,11 @@ class Archive : public Files {
 
 std::string Files::path(size_t i) const {
   return root_ + separator_ + names_[i];
+}
+
+std::string Files::read_whole(size_t i, int64_t most) const {
+  require_room(path(i), fmt::format("{} bytes", bytes(i)), double(bytes(i)), most);
+  return read(i, std::numeric_limits<int64_t>::max());
 }
 
 std::optional<size_t> Files::find(const std::string& name) const {

@@ -36,6 +36,8 @@ class Files {
   // The content, or at least its first `most` bytes where it is longer. Exit::data names the file.
   // Thread-safe.
   virtual std::string read(size_t i, int64_t most = std::numeric_limits<int64_t>::max()) const = 0;
+  // All of it; Exit::data before it is read if it is longer than `most` bytes.
+  std::string read_whole(size_t i, int64_t most) const;
   // {"source": ..., "files": count, "bytes": all, "newest": seconds since 1970}
   nlohmann::json identity() const;
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <mutex>
 
 #include "dist/error.h"
@@ -26,6 +27,17 @@ FT_Int largest_strike(FT_Face face) {
   return FT_Int(std::max_element(sizes, sizes + face->num_fixed_sizes,
                                  [](const auto& a, const auto& b) { return a.y_ppem < b.y_ppem; }) -
                 sizes);
+}
+
+// Web fonts are packed, and FreeType makes room for whatever they claim to become.
+void require_unpacked(const std::string& path) {
+  char magic[4] = "";
+  std::ifstream(path, std::ios::binary).read(magic, sizeof magic);
+  const std::string_view kind(magic, sizeof magic);
+  require(
+      kind != "wOFF" && kind != "wOF2", Exit::data,
+      "{}: expected a TrueType or OpenType font, found a packed one of the web; unpack it, as fonttools do",
+      path);
 }
 
 // Premultiplied BGRA, as FreeType hands bitmaps out, into planes of red, green, blue and opacity.
@@ -77,6 +89,7 @@ struct Font::Impl {
 
 Font::Font(const std::string& path) : impl_(std::make_unique<Impl>()) {
   impl_->path = path;
+  require_unpacked(path);
   impl_->check(FT_Init_FreeType(&impl_->library), "start FreeType");
   impl_->check(FT_New_Face(impl_->library, path.c_str(), 0, &impl_->face), "be read as a font");
   if (bitmaps()) impl_->check(FT_Select_Size(impl_->face, largest_strike(impl_->face)), "select its bitmaps");

@@ -5,9 +5,9 @@
 
 #include "data/pack/font.h"
 #include "data/pack/importers.h"
-#include "data/pack/utf8.h"
 #include "dist/error.h"
 #include "dist/log.h"
+#include "dist/utf8.h"
 
 namespace saddle {
 namespace {

@@ -1,5 +1,6 @@
 // HDF5 files of arrays, as BigGAN (imgs [N, 3, H, W], labels [N]), StudioGAN and h5py users make them. They
 // are read by whole rows of chunks, each once, since HDF5 unpacks a chunk anew for every sample.
+#include <libdeflate.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include "data/pack/arrays.h"
 #include "data/pack/importers.h"
 #include "data/pack/lzf.h"
+#include "data/pack/room.h"
 #include "dist/error.h"
 #include "dist/log.h"
 
@@ -63,15 +65,15 @@ std::optional<Element> element_of_type(hid_t type) {
 class BlockReader {
  public:
   BlockReader(std::shared_ptr<const Handle> file, const std::string& name, std::string where,
-              int64_t file_bytes)
-      : file_(std::move(file)), where_(std::move(where)) {
+              int64_t file_bytes, int64_t most)
+      : file_(std::move(file)), where_(std::move(where)), file_bytes_(file_bytes), most_(most) {
     set_ = Handle(open(*file_, name), H5Dclose);
     check(set_);
     space_ = Handle(check(H5Dget_space(set_)), H5Sclose);
     const Handle type(check(H5Dget_type(set_)), H5Tclose);
     if (const auto element = element_of_type(type)) element_ = *element;
     type_ = Handle(check(H5Tcopy(element_.kind == 'b' ? hid_t(type) : memory_type(element_))), H5Tclose);
-    if (element_.kind && H5Sget_simple_extent_type(space_) == H5S_SIMPLE) measure(file_bytes);
+    if (element_.kind && H5Sget_simple_extent_type(space_) == H5S_SIMPLE) measure(int64_t(H5Tget_size(type)));
   }
 
   const Element& element() const { return element_; }
@@ -87,6 +89,7 @@ class BlockReader {
 
  private:
   static constexpr int64_t kMostBlock = 256 << 20, kBlock = 1 << 20;
+  static constexpr int64_t kSlack = 1 << 12;  // heads of filters before the last
 
   static hid_t open(hid_t file, const std::string& name) {
     const Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
@@ -94,46 +97,94 @@ class BlockReader {
     return H5Dopen2(file, name.c_str(), access);
   }
 
-  void measure(int64_t file_bytes) {
+  void measure(int64_t width) {
     std::vector<hsize_t> extents(size_t(std::max(0, H5Sget_simple_extent_ndims(space_))));
     check(H5Sget_simple_extent_dims(space_, extents.data(), nullptr));
     for (hsize_t extent : extents) shape_.push_back(int64_t(std::min<hsize_t>(extent, INT64_MAX)));
     if (shape_.empty() || is_empty(shape_)) return;
-    const int64_t most = most_inflated(file_bytes);
+    const int64_t most = most_inflated(file_bytes_);
     item_ = checked_bytes(shape_, element_.bytes, most, where_) / shape_[0];
+    problem_ = lack_of_room("items of it", double(item_), most_);
     const Handle how(check(H5Dget_create_plist(set_)), H5Pclose);
     if (H5Pget_layout(how) == H5D_VIRTUAL || H5Pget_external_count(how) > 0)
       problem_ = "expected the numbers in this file, found them in others";
-    check_filters(how);
     int64_t rows = std::max<int64_t>(1, kBlock / item_);
     if (H5Pget_layout(how) == H5D_CHUNKED) {
-      std::vector<hsize_t> chunk(extents.size());
-      check(H5Pget_chunk(how, int(chunk.size()), chunk.data()));
-      std::vector<int64_t> sizes(chunk.begin(), chunk.end());
-      checked_bytes(sizes, element_.bytes, most, where_ + " (chunk)");
-      rows = std::min(int64_t(chunk[0]), std::max<int64_t>(1, kMostBlock / item_));
+      chunk_.resize(extents.size());
+      check(H5Pget_chunk(how, int(chunk_.size()), chunk_.data()));
+      const std::vector<int64_t> sizes(chunk_.begin(), chunk_.end());
+      chunk_bytes_ = checked_bytes(sizes, element_.bytes, most, where_ + " (chunk)");
+      if (const std::string lack = lack_of_room("chunks of it", double(chunk_bytes_), most_); !lack.empty())
+        problem_ = lack;
+      check_filters(how, width);
+      rows = std::min(int64_t(chunk_[0]), std::max<int64_t>(1, std::min(kMostBlock, most_) / item_));
     }
     rows_ = std::min(rows, shape_[0]);
   }
 
-  void check_filters(hid_t how) {
+  // Some filters are told by the file how much they unpack, and deflate goes on to its end.
+  void check_filters(hid_t how, int64_t width) {
+    constexpr size_t kCount = 2, kWidth = 4;  // of numbers and of their bytes, by filters of packed bits
+    const int64_t numbers = c10::multiply_integers(chunk_);
+    int packers = 0;
     for (int i = 0; i < H5Pget_nfilters(how); ++i) {
-      unsigned flags = 0;
-      size_t parameters = 0;
+      unsigned flags = 0, parameter[8] = {};
+      size_t parameters = std::size(parameter);
       char name[64] = "";
       const auto filter =
-          H5Pget_filter2(how, unsigned(i), &flags, &parameters, nullptr, sizeof name, name, nullptr);
+          H5Pget_filter2(how, unsigned(i), &flags, &parameters, parameter, sizeof name, name, nullptr);
+      packers += filter == H5Z_FILTER_DEFLATE || filter == H5Z_FILTER_SZIP || filter >= H5Z_FILTER_RESERVED;
+      if (filter == H5Z_FILTER_DEFLATE) deflate_ = i;
+      if (deflate_ >= 0 && deflate_ < i && filter != H5Z_FILTER_FLETCHER32) ++packers;
+      const bool bits = filter == H5Z_FILTER_NBIT || filter == H5Z_FILTER_SCALEOFFSET;
+      if ((bits && (parameter[kCount] != numbers || parameter[kWidth] != width)) ||
+          (filter == kLzf && parameter[2] > chunk_bytes_ + kSlack))
+        problem_ = fmt::format("damaged: its filter {} claims more than a chunk is of", filter);
       if (filter < 0 || H5Zfilter_avail(filter) <= 0)
         problem_ =
             fmt::format("is packed by filter {} ({}), which this HDF5 has not; repack it: h5repack -f GZIP=1",
                         filter, to_utf8(std::string(name, strnlen(name, sizeof name))));
     }
+    if (packers > 1 && problem_.empty())
+      problem_ = "is packed by several filters, one upon another; repack it: h5repack -f GZIP=1";
+  }
+
+  // Of the block that is to be read: none unpacks to more than it is of. Those too small for it are not
+  // tried.
+  void check_chunks(int64_t end) {
+    std::vector<hsize_t> at(chunk_.size(), 0);
+    for (at[0] = hsize_t(first_) / chunk_[0] * chunk_[0]; at[0] < hsize_t(end);) {
+      check_chunk(at.data());
+      size_t axis = at.size() - 1;  // the last one runs fastest
+      while (axis > 0 && (at[axis] += chunk_[axis]) >= hsize_t(shape_[axis])) at[axis--] = 0;
+      if (axis == 0) at[0] += chunk_[0];
+    }
+  }
+
+  void check_chunk(const hsize_t* at) {
+    hsize_t packed = 0;
+    if (H5Dget_chunk_storage_size(set_, at, &packed) < 0 || most_inflated(int64_t(packed)) <= most_) return;
+    require(packed <= hsize_t(file_bytes_), Exit::data, "{}: damaged: a chunk claims {} bytes", where_,
+            packed);
+    std::vector<char> from(packed);
+    uint32_t skipped = 0;  // filters, as bits
+    check(H5Dread_chunk(set_, H5P_DEFAULT, at, &skipped, from.data()));
+    if (skipped >> deflate_ & 1) return;
+    unpacked_.resize(size_t(chunk_bytes_ + kSlack));
+    const std::unique_ptr<libdeflate_decompressor, void (*)(libdeflate_decompressor*)> unpacker(
+        libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
+    size_t read = 0, made = 0;
+    require(libdeflate_zlib_decompress_ex(unpacker.get(), from.data(), from.size(), unpacked_.data(),
+                                          unpacked_.size(), &read, &made) != LIBDEFLATE_INSUFFICIENT_SPACE,
+            Exit::data, "{}: damaged: expected chunks of {} bytes, found one that unpacks to more", where_,
+            chunk_bytes_);
   }
 
   void fill(int64_t i) {
     const Quiet quiet;
     first_ = i / rows_ * rows_, count_ = 0;
     const int64_t count = std::min(rows_, shape_[0] - first_);
+    if (deflate_ >= 0) check_chunks(first_ + count);
     block_.resize(size_t(count * item_));
     std::vector<hsize_t> from(shape_.size(), 0), extents(shape_.begin(), shape_.end());
     from[0] = hsize_t(first_), extents[0] = hsize_t(count);
@@ -153,8 +204,12 @@ class BlockReader {
   Handle set_, space_, type_;
   Element element_;
   std::vector<int64_t> shape_;
+  int64_t file_bytes_, most_;
+  std::vector<hsize_t> chunk_;  // its extents; empty: it has none
+  int64_t chunk_bytes_ = 0;
+  int deflate_ = -1;  // its place among the filters
   int64_t item_ = 0, rows_ = 0, first_ = 0, count_ = 0;
-  std::vector<char> block_;
+  std::vector<char> block_, unpacked_;
 };
 
 // Links of other kinds than hard and soft ones lead into other files, which nobody chose to read.
@@ -197,7 +252,7 @@ std::string left_out(const BlockReader& set) {
   return is_empty(set.shape()) ? "it is empty" : "";
 }
 
-std::vector<Array> arrays_of(const fs::path& path) {
+std::vector<Array> arrays_of(const fs::path& path, int64_t most) {
   const Quiet quiet;
   register_lzf();
   const auto file = std::make_shared<const Handle>(hdf5::open_for_reading(path.string()),
@@ -208,7 +263,7 @@ std::vector<Array> arrays_of(const fs::path& path) {
   std::vector<Array> arrays;
   for (const std::string& name : datasets_of(*file, path.string())) {
     const std::string where = path.string() + ": " + to_utf8(name);
-    const auto set = std::make_shared<BlockReader>(file, name, where, int64_t(fs::file_size(path)));
+    const auto set = std::make_shared<BlockReader>(file, name, where, int64_t(fs::file_size(path)), most);
     if (const std::string why = left_out(*set); !why.empty()) {
       log::warn("{}: left out, {}", where, why);
       continue;
@@ -226,7 +281,7 @@ std::vector<Array> arrays_of(const fs::path& path) {
 
 // HDF5 1.10 crashes on some files whose structure is damaged. So it is tried in a process of its own: every
 // structure, and of each array the first and the last item.
-void try_apart(const fs::path& path) {
+void try_apart(const fs::path& path, int64_t most) {
   const pid_t child = fork();
   if (child == 0) {
     constexpr unsigned kSeconds = 60;
@@ -237,7 +292,7 @@ void try_apart(const fs::path& path) {
     static_cast<void>(!freopen("/dev/null", "w", stderr));
     try {
       std::vector<char> item;
-      for (const Array& array : arrays_of(path)) {
+      for (const Array& array : arrays_of(path, most)) {
         if (!array.problem.empty()) continue;
         item.resize(size_t(c10::multiply_integers(array.shape) / array.shape[0] * array.element.bytes));
         for (const int64_t i : {int64_t{0}, array.shape[0] - 1}) array.read(i, 1, item.data());
@@ -254,8 +309,8 @@ void try_apart(const fs::path& path) {
 
 Source open_hdf5(const PackRequest& request) {
   const fs::path path(request.source);
-  try_apart(path);
-  Source source = source_of(arrays_of(path), request);
+  try_apart(path, request.most_bytes());
+  Source source = source_of(arrays_of(path, request.most_bytes()), request);
   source.provenance = provenance_of(request.source, {path});
   return source;
 }

@@ -7,8 +7,7 @@
 namespace saddle {
 namespace {
 
-constexpr H5Z_filter_t kLzf = 32000;  // as registered by The HDF Group
-constexpr int64_t kMostRatio = 88;    // three bytes say "264 as before"
+constexpr int64_t kMostRatio = 88;  // three bytes say "264 as before"
 
 // HDF5's own contract: `buffer` is replaced by the unpacked bytes, 0 is a failure.
 size_t filter(unsigned flags, size_t parameters, const unsigned* parameter, size_t bytes, size_t* room,

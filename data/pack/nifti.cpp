@@ -8,6 +8,7 @@
 #include "data/pack/files.h"
 #include "data/pack/importers.h"
 #include "data/pack/nifti_file.h"
+#include "data/pack/room.h"
 #include "data/pack/values.h"
 #include "dist/error.h"
 #include "dist/log.h"
@@ -226,6 +227,8 @@ std::vector<NiftiHeader> headers_of(const fs::path& file, const fs::path& source
                           : role.name == "b" ? partner(file, source, request.pair, "--pair")
                                              : partner(file, source, request.mask, "--mask");
     out.push_back(read_nifti_header(path.string()));
+    require_room(path.string(), fmt::format("volumes of {} voxels", fmt::join(out.back().voxels, "x")),
+                 double(out.back().bytes()), request.most_bytes());
     check_partners(out[0], out.back());
   }
   return out;

@@ -154,7 +154,7 @@ class Fields {
 };
 
 void check_room(const NiftiHeader& header, int64_t most) {
-  int64_t bytes = bytes_of(header);
+  int64_t bytes = header.width;
   bool over = false;
   for (const int64_t n : {header.voxels[0], header.voxels[1], header.voxels[2], header.volumes})
     over = over || __builtin_mul_overflow(bytes, n, &bytes);
@@ -249,15 +249,16 @@ NiftiHeader read_nifti_header(const std::string& path) {
   const bool second = size == 540 && got >= 540 && std::memcmp(bytes.data() + 4, "n+2\0\r\n\032\n", 8) == 0;
   require(first || second, Exit::data,
           "{}: expected a NIfTI file with its header (n+1 or n+2), found one that begins otherwise", path);
-  const NiftiHeader out = first ? Fields<nifti_1_header>(path, bytes.data(), swapped).parse()
-                                : Fields<nifti_2_header>(path, bytes.data(), swapped).parse();
+  NiftiHeader out = first ? Fields<nifti_1_header>(path, bytes.data(), swapped).parse()
+                          : Fields<nifti_2_header>(path, bytes.data(), swapped).parse();
+  out.width = bytes_of(out);
   check_room(out, file.most());
   return out;
 }
 
 Volume NiftiReader::read(int64_t volume) {
   if (!file_) file_.emplace(header_.path);
-  const int64_t bytes = header_.count() * bytes_of(header_);
+  const int64_t bytes = header_.count() * header_.width;
   file_->seek(header_.offset + volume * bytes);
   const std::vector<char> raw = read_all(*file_, bytes, header_.path);
   char more;

@@ -2,6 +2,7 @@
 // either byte order, turned so that anatomy is upright.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -22,6 +23,7 @@ struct NiftiHeader {
 
   // Of the file: the first extent is the fastest.
   int datatype = 0;
+  int64_t width = 0;  // bytes of a value
   bool swapped = false;
   int64_t offset = 0;  // bytes before the first voxel
   double slope = 1, inter = 0;
@@ -29,7 +31,8 @@ struct NiftiHeader {
   std::array<int, 3> axis = {};      // which of the file's extents is depth, height, width
   std::array<bool, 3> flipped = {};  // it runs the other way
 
-  int64_t count() const { return voxels[0] * voxels[1] * voxels[2]; }  // of one volume
+  int64_t count() const { return voxels[0] * voxels[1] * voxels[2]; }                  // of one volume
+  int64_t bytes() const { return count() * std::max<int64_t>(width, sizeof(float)); }  // of one in memory
 };
 
 // Exit::data if the file is no NIfTI, of a kind that is not read, or claims more than it can hold.

@@ -7,14 +7,15 @@
 #include <mutex>
 #include <thread>
 
+#include "data/pack/room.h"
 #include "data/pack/select.h"
-#include "data/pack/utf8.h"
 #include "data/progress.h"
 #include "data/shard_writer.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/json.h"
 #include "dist/log.h"
+#include "dist/utf8.h"
 
 namespace saddle {
 namespace {
@@ -54,6 +55,7 @@ json provenance(const Source& source, const PackRequest& request, const Selectio
                  {"skip_bad", request.skip_bad}};
   json& how = out["pack"];
   if (request.compress) how["compress"] = request.compress;
+  if (request.max_sample_mib != kMaxSampleMib) how["max_sample_mib"] = request.max_sample_mib;
   if (!request.subset.empty() || !request.validation.empty())
     how["choice"] = {{"subset", request.subset},
                      {"validation", request.validation},
@@ -333,8 +335,12 @@ std::vector<Packed> pack(const PackRequest& asked, const Comm& comm) {
   comm.together([&] {
     require(request.shard_mib >= 0, Exit::usage, "--shard-mib: expected 0 or more, found {}",
             request.shard_mib);
+    require(request.max_sample_mib > 0, Exit::usage, "--max-sample-mib: expected 1 or more, found {}",
+            request.max_sample_mib);
     source = open_source(request);
     require(source.count > 0, Exit::data, "{}: no sample in it", request.source);
+    require_room(request.source, fmt::format("samples of {}", describe(source.schema)),
+                 double(source.schema.sample_bytes()), request.most_bytes());
     parts = select(request, source);
   });
   std::vector<Packed> out;

@@ -79,7 +79,7 @@ Source open_pair(const PackRequest& request) {
   fit_a.notes.insert(fit_a.notes.end(), fit_b.notes.begin(), fit_b.notes.end());
   PicturePart second = picture_part("b", b, fit_b, order);
   second.add = [=, picture = second.add](int64_t i, Batch& out) {
-    require_same_aspect(*a, size_t(i), *b, order[size_t(i)], fit_b.exif);
+    require_same_aspect(*a, size_t(i), *b, order[size_t(i)], fit_b);
     picture(i, out);
   };
   second.provenance = {{"pair", b->identity()}};

@@ -5,6 +5,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "data/pack/load.h"
 #include "dist/error.h"
 #include "dist/log.h"
 
@@ -26,7 +27,7 @@ const char* hint_of_turning(const PictureInfo& a, const PictureInfo& b, Exif exi
 
 void scan_one(const Files& files, size_t i, const PackRequest& request, Scan& all) {
   const Exif exif = exif_of(request);
-  const PictureInfo found = info_of(files, i, exif);
+  const PictureInfo found = info_of(files, i, exif, request.most_bytes());
   if (all.read++ == 0) all.first = i, all.reference = found;
   all.grey += found.channels < 3;
   all.deep += found.bits == 16;
@@ -82,7 +83,8 @@ CommonFit asked_for(const PackRequest& request) {
                        .filter = request.filter,
                        .crop = request.crop,
                        .background = parse_colour(request.background)},
-                      exif_of(request)};
+                      exif_of(request),
+                      request.most_bytes()};
   constexpr int64_t kMost = int64_t{1} << 16;
   require(fit.size.height <= kMost && fit.size.width <= kMost, Exit::usage,
           "--size: expected at most {0}x{0}, found {1}x{2}", kMost, fit.size.height, fit.size.width);
@@ -126,10 +128,10 @@ PicturePart mask_part(FileSet files, const std::string& path, const CommonFit& f
         fmt::format("{} of {} masks are of no picture", masks->count() - files->count(), masks->count()));
   return {.fields = {image_field("mask", 1, fit.size)},
           .add =
-              [=, exif = fit.exif](int64_t i, Batch& out) {
+              [=](int64_t i, Batch& out) {
                 const size_t k = order[size_t(i)];
-                require_same_aspect(*files, size_t(i), *masks, k, exif);
-                const torch::Tensor mask = decode_mask(masks->path(k), masks->read(k), exif);
+                require_same_aspect(*files, size_t(i), *masks, k, fit);
+                const torch::Tensor mask = load_mask(*masks, k, fit.exif, fit.most_bytes);
                 out.set("mask", saddle::fit(mask, how).unsqueeze(0));
               },
           .provenance = {{"mask", masks->identity()}},
@@ -165,17 +167,6 @@ Exif exif_of(const PackRequest& request) {
   return request.exif == "keep" ? Exif::keep : Exif::upright;
 }
 
-PictureInfo info_of(const Files& files, size_t i, Exif exif) {
-  constexpr int64_t kHead = 1 << 14;
-  if (files.bytes(i) > kHead) try {
-      const std::string head = files.read(i, kHead);
-      if (head_suffices(head)) return picture_info(files.path(i), head, exif);
-    } catch (const Error& error) {
-      if (error.kind != Exit::data) throw;  // the header may be longer, for it may hold a thumbnail
-    }
-  return picture_info(files.path(i), files.read(i), exif);
-}
-
 CommonFit common_fit(const Files& files, const PackRequest& request) {
   CommonFit fit = asked_for(request);
   const Scan seen = scan(files, request);
@@ -187,14 +178,14 @@ CommonFit common_fit(const Files& files, const PackRequest& request) {
   return fit;
 }
 
-void require_same_aspect(const Files& files, size_t i, const Files& others, size_t k, Exif exif) {
-  // Whole, for EXIF may follow the pixels.
-  const PictureInfo a = picture_info(files.path(i), files.read(i), exif),
-                    b = picture_info(others.path(k), others.read(k), exif);
+void require_same_aspect(const Files& files, size_t i, const Files& others, size_t k, const CommonFit& fit) {
+  const PictureInfo a = whole_info_of(files, i, fit.exif, fit.most_bytes),
+                    b = whole_info_of(others, k, fit.exif, fit.most_bytes);
   const int64_t difference = std::abs(a.height * b.width - b.height * a.width);
   const int64_t pixel = std::max({a.height, a.width, b.height, b.width});  // what rounding may have done
   require(difference <= pixel, Exit::data, "{}: {}x{} pixels are of another shape than the {}x{} of {}{}",
-          others.path(k), b.height, b.width, a.height, a.width, files.path(i), hint_of_turning(a, b, exif));
+          others.path(k), b.height, b.width, a.height, a.width, files.path(i),
+          hint_of_turning(a, b, fit.exif));
 }
 
 std::vector<size_t> partners(const Files& files, const Files& others, bool both) {
@@ -220,7 +211,7 @@ PicturePart picture_part(const std::string& name, FileSet files, const CommonFit
                          std::vector<size_t> order) {
   return {.fields = {image_field(name, fit.channels, fit.size, fit.bits)}, .add = [=](int64_t i, Batch& out) {
             const size_t k = order.empty() ? size_t(i) : order[size_t(i)];
-            const torch::Tensor picture = decode_picture(files->path(k), files->read(k), fit.exif);
+            const torch::Tensor picture = load_picture(*files, k, fit.exif, fit.most_bytes);
             require_own_size(files->path(k), picture, fit);
             out.set(name, saddle::fit(picture, fit).unsqueeze(0));
           }};

@@ -31,6 +31,7 @@ FileSet open_pictures(const std::string& path);
 // How every picture becomes a sample.
 struct CommonFit : Fit {
   Exif exif = Exif::upright;
+  int64_t most_bytes = 0;               // that a picture may take, see load.h
   int64_t turned = 0, seen = 0;         // so many are, of those that can be read
   std::vector<std::string> notes = {};  // what is made equal
   bool own_size = false;                // no other was asked for: every picture must have it
@@ -41,10 +42,8 @@ struct CommonFit : Fit {
 // the first reason if none can be read.
 CommonFit common_fit(const Files& files, const PackRequest& request);
 Exif exif_of(const PackRequest& request);  // Exit::usage
-// Height, width and so on of one picture, of whose file only the head is read if that suffices.
-PictureInfo info_of(const Files& files, size_t i, Exif exif);
 // Exit::data unless one picture has the shape of another, whatever its size: else crops would differ.
-void require_same_aspect(const Files& files, size_t i, const Files& others, size_t k, Exif exif);
+void require_same_aspect(const Files& files, size_t i, const Files& others, size_t k, const CommonFit& fit);
 // For every file of `files` the one of `others` with the same name but for its ending. Exit::data lists those
 // that have none, or with `both` that are nobody's.
 std::vector<size_t> partners(const Files& files, const Files& others, bool both);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "data/pack/room.h"
 #include "data/pack/text_file.h"
 #include "data/tokens.h"
 #include "dist/error.h"
@@ -97,8 +98,10 @@ struct Survey {
   ByText<int64_t> frequencies;
 };
 
-Survey survey(Reader reader) {
+Survey survey(Reader reader, const PackRequest& request) {
+  constexpr double kEntry = 100;  // beside the bytes of a token
   Survey out;
+  double bytes = 0;
   while (reader.next()) {
     ++out.count;
     if (reader.tokens().problem) continue;
@@ -107,7 +110,9 @@ Survey survey(Reader reader) {
       if (const auto found = out.frequencies.find(token); found != out.frequencies.end())
         ++found->second;
       else
-        out.frequencies.emplace(token, 1);
+        out.frequencies.emplace(token, 1), bytes += double(token.size()) + kEntry;
+    require_room(request.source, fmt::format("{} different tokens", out.frequencies.size()), bytes,
+                 request.most_bytes());
   }
   out.longer = reader.longer();
   return out;
@@ -178,7 +183,7 @@ Source open_sequences(const PackRequest& request, const Sequences& how) {
   auto text = std::make_shared<Text>(Text{.path = fs::absolute(request.source).lexically_normal().string(),
                                           .how = how,
                                           .length = request.length});
-  const Survey found = survey(Reader(text->path, how, request.length));
+  const Survey found = survey(Reader(text->path, how, request.length), request);
   require(found.count > 0 && found.longest > 0, Exit::data, "{}: has no line to pack", text->path);
   const auto vocabulary = vocabulary_of(found, request.vocabulary);
   for (size_t i = kReserved.size(); i < vocabulary.size(); ++i) text->ids.emplace(vocabulary[i], int32_t(i));

@@ -16,6 +16,8 @@
 
 namespace saddle {
 
+inline constexpr int64_t kMaxSampleMib = 1024;
+
 // What `saddle pack` is asked for. Importers read what concerns them; those that a flag cannot concern are
 // refused by name in pack.cpp (see Importer::flags).
 struct PackRequest {
@@ -70,6 +72,10 @@ struct PackRequest {
   int64_t threads = 0;    // 0: this rank's share of the cores
   bool skip_bad = false;
   bool force = false;
+  // What one sample may take in memory before it is cropped and resized, or a file or chunk that is read
+  // whole; see room.h.
+  int64_t max_sample_mib = kMaxSampleMib;
+  int64_t most_bytes() const { return max_sample_mib << 20; }
 };
 
 struct Source {

@@ -20,8 +20,8 @@ FileSet open_table(const std::string& source) {
 
 constexpr const char* kInstead = "mend it, or pass --as pictures to leave it out";
 
-json read_table(const Files& files) try {
-  json table = parse_json(files.read(0), files.path(0));
+json read_table(const Files& files, int64_t most) try {
+  json table = parse_json(files.read_whole(0, most), files.path(0));
   require(table.is_object() && table.contains("labels"), Exit::data,
           "{}: expected StyleGAN's {{\"labels\": [[name, label], ...]}}, found {}", files.path(0),
           excerpt(table));
@@ -119,7 +119,7 @@ PicturePart labels_part(const Files& files, const json& table, const std::string
 Source open(const PackRequest& request) {
   const FileSet files = open_pictures(request.source), tables = open_table(request.source);
   require(tables->count() > 0, Exit::data, "{}: expected a dataset.json in it, found none", request.source);
-  const json table = read_table(*tables);
+  const json table = read_table(*tables, request.most_bytes());
   const CommonFit fit = common_fit(*files, request);
   std::vector<PicturePart> parts{picture_part("image", files, fit)};
   if (!table["labels"].is_null()) parts.push_back(labels_part(*files, table["labels"], tables->path(0)));

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "data/pack/arrays.h"
+#include "data/pack/room.h"
 #include "dist/error.h"
 
 namespace saddle {
@@ -73,8 +74,7 @@ bool Tar::header(char* block) {
 
 std::string Tar::read(int64_t most) {
   constexpr int64_t kPiece = 1 << 20;
-  require(left_ <= most, Exit::data, "{}: {} is of {} bytes, more than {}", path_, to_utf8(entry_.name),
-          left_, most);
+  require_room(path_ + ": " + to_utf8(entry_.name), fmt::format("{} bytes", left_), double(left_), most);
   std::string out;  // grows as bytes are found, not as they are claimed
   while (left_ > 0) {
     const int64_t piece = std::min(kPiece, left_);

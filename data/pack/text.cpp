@@ -6,8 +6,8 @@
 #include "data/pack/smiles_tokens.h"
 #include "data/pack/text_file.h"
 #include "data/pack/text_tokens.h"
-#include "data/pack/utf8.h"
 #include "dist/error.h"
+#include "dist/utf8.h"
 
 namespace saddle {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <string_view>
 
-#include "data/pack/utf8.h"
 #include "dist/error.h"
+#include "dist/utf8.h"
 
 namespace saddle {
 namespace {

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "data/pack/utf8.h"
+#include "dist/utf8.h"
 
 namespace saddle {
 namespace {

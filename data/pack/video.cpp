@@ -8,7 +8,9 @@
 #include "data/gif.h"
 #include "data/pack/files.h"
 #include "data/pack/importers.h"
+#include "data/pack/load.h"
 #include "data/pack/picture_parts.h"
+#include "data/pack/room.h"
 #include "dist/error.h"
 #include "dist/file.h"
 
@@ -76,6 +78,7 @@ struct Videos {
   bool own_size = true;  // no --size: every frame must have it already
   Fit how = {};
   Exif exif = Exif::upright;
+  int64_t most_bytes = 0;  // that a clip may take, and a frame before it is fitted
 
   torch::Tensor read(const Clip& clip) const {
     const Video& video = all[clip.video];
@@ -91,12 +94,12 @@ struct Videos {
       to = std::copy_n(fitted.const_data_ptr<uint8_t>(), fitted.numel(), to);
     };
     if (gifs)
-      play_gif(files->path(video.files[0]), files->read(video.files[0]), clip.first, clip.count,
-               [&](const torch::Tensor& frame) { append(frame, video.files[0]); });
+      play_gif(files->path(video.files[0]), files->read_whole(video.files[0], most_bytes), clip.first,
+               clip.count, [&](const torch::Tensor& frame) { append(frame, video.files[0]); });
     else
       for (int64_t i = clip.first; i < clip.first + clip.count; ++i) {
         const size_t file = video.files[size_t(i)];
-        append(decode_picture(files->path(file), files->read(file), exif), file);
+        append(load_picture(*files, file, exif, most_bytes), file);
       }
     return out;
   }
@@ -123,20 +126,26 @@ std::vector<Video> list_videos(const Files& files, bool gifs) {
 // What the first frame says of a video, or the whole GIF. Damage is left to the sample, which fails and is
 // counted.
 void inspect(Videos& videos) {
-  const auto whole = [](const Video& video) { return video.damage.empty(); };
   for (Video& video : videos.all) try {
       const size_t file = video.files[0];
       if (!videos.gifs) {
-        video.info = info_of(*videos.files, file, videos.exif);
+        video.info = info_of(*videos.files, file, videos.exif, videos.most_bytes);
         continue;
       }
-      const GifInfo gif = gif_info(videos.files->path(file), videos.files->read(file));
+      const std::string path = videos.files->path(file);
+      const GifInfo gif = gif_info(path, videos.files->read_whole(file, videos.most_bytes));
+      require_room(path, fmt::format("{}x{} pixels", gif.height, gif.width),
+                   4 * double(gif.height) * double(gif.width), videos.most_bytes);
       video.frames = gif.frames;
       video.info = {.channels = 3, .height = gif.height, .width = gif.width};
     } catch (const Error& error) {
       if (error.kind != Exit::data) throw;
       video.damage = error.what();
     }
+}
+
+void require_some(const Videos& videos) {
+  const auto whole = [](const Video& video) { return video.damage.empty(); };
   if (std::none_of(videos.all.begin(), videos.all.end(), whole))
     fail(Exit::data, "none of {} videos can be read, the first: {}", videos.all.size(), videos.all[0].damage);
 }
@@ -163,6 +172,21 @@ void choose_fit(Videos& videos, const PackRequest& request) {
                 .background = parse_colour(request.background)};
 }
 
+// All frames of a clip are in memory together, and so have to find room there.
+void weigh(Videos& videos, int64_t length) {
+  const Fit& how = videos.how;
+  for (Video& video : videos.all) try {
+      const int64_t frames = length ? std::min(length, video.frames) : video.frames;
+      require_room(videos.files->path(video.files[0]),
+                   fmt::format("a clip of {} frames of {}x{} pixels (--length, --size)", frames,
+                               how.size.height, how.size.width),
+                   double(frames) * double(how.channels) * double(how.size.height) * double(how.size.width),
+                   videos.most_bytes);
+    } catch (const Error& error) {
+      if (video.damage.empty()) video.damage = error.what();
+    }
+}
+
 void cut(Videos& videos, int64_t length) {
   for (size_t v = 0; v < videos.all.size(); ++v) {
     const int64_t frames = videos.all[v].frames, step = length ? length : frames;
@@ -173,18 +197,14 @@ void cut(Videos& videos, int64_t length) {
 
 Field field_of(const Videos& videos) {
   int64_t longest = 0;
-  for (const Clip& clip : videos.clips) longest = std::max(longest, clip.count);
+  for (const Clip& clip : videos.clips)
+    if (videos.all[clip.video].damage.empty()) longest = std::max(longest, clip.count);
   const Fit& how = videos.how;
-  const Field out{.name = "video",
-                  .shape = {longest, how.channels, how.size.height, how.size.width},
-                  .dtype = torch::kByte,
-                  .class_names = {},
-                  .variable = true};
-  constexpr int64_t kMost = int64_t{1} << 32;  // which memory has to hold, once a thread
-  require(double(longest) * double(out.row_bytes()) <= double(kMost), Exit::usage,
-          "a clip of {} frames of {}x{} pixels has more than 4 GiB; pass --length or --size", longest,
-          how.size.height, how.size.width);
-  return out;
+  return {.name = "video",
+          .shape = {longest, how.channels, how.size.height, how.size.width},
+          .dtype = torch::kByte,
+          .class_names = {},
+          .variable = true};
 }
 
 Source open_video(const PackRequest& request) {
@@ -198,9 +218,10 @@ Source open_video(const PackRequest& request) {
   videos->gifs = videos->files->count() > 0;
   if (!videos->gifs) videos->files = open_pictures(where);
   videos->all = list_videos(*videos->files, videos->gifs);
-  videos->exif = exif_of(request);
-  inspect(*videos);
+  videos->exif = exif_of(request), videos->most_bytes = request.most_bytes();
+  inspect(*videos), require_some(*videos);
   choose_fit(*videos, request);
+  weigh(*videos, request.length), require_some(*videos);
   cut(*videos, request.length);
 
   Source source{.count = int64_t(videos->clips.size())};

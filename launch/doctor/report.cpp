@@ -12,6 +12,7 @@
 
 #include "dist/error.h"
 #include "dist/flight.h"
+#include "dist/utf8.h"
 
 namespace saddle::doctor {
 namespace {
@@ -103,6 +104,7 @@ std::string wrap(const std::string& text) {
   std::string out, word;
   size_t column = kIndent;
   for (std::istringstream in(text); in >> word;) {
+    word = printable(word);  // names of hosts, and what their programs say
     const bool fits = column + word.size() < kWidth;
     if (column > kIndent) out += fits ? " " : "\n" + std::string(kIndent, ' ');
     if (!fits) column = kIndent;
@@ -210,11 +212,11 @@ void Report::group(const std::string& title, const Lines& lines) {
 int Report::finish(double seconds, const std::string& skipped) {
   const int64_t ok = counts_[0], warnings = counts_[1], failures = counts_[2];
   if (comm_.rank() == 0 && json_)
-    std::cout << array_.dump(1, ' ', false, json::error_handler_t::replace) << std::endl;
+    std::cout << printable_json(array_.dump(1, ' ', false, json::error_handler_t::replace)) << std::endl;
   if (comm_.rank() == 0 && !json_) {
     std::cout << fmt::format("\n{} failure{}, {} warning{}, {} ok, in {:.1f} s\n", failures, plural(failures),
                              warnings, plural(warnings), ok, seconds);
-    if (!skipped.empty()) std::cout << "not looked at: " << skipped << "\n";
+    if (!skipped.empty()) std::cout << "not looked at: " << printable(skipped) << "\n";
     std::cout.flush();
   }
   comm_.barrier();  // mpirun ends the others when the first rank leaves: rank 0 has spoken by then

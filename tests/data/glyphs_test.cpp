@@ -6,7 +6,6 @@
 #include <thread>
 
 #include "data/pack/pack.h"
-#include "data/pack/utf8.h"
 #include "tests/data/folder.h"
 #include "tests/data/tiny_font.h"
 
@@ -42,26 +41,6 @@ std::pair<int64_t, int64_t> rows(const torch::Tensor& image) {
   for (int64_t y = 0; y < image.size(1); ++y)
     if (image[0][y].sum().item<int>() > 0) out = {out.first < 0 ? y : out.first, y};
   return out;
-}
-
-TEST(Utf8, ReadsWhatIsWellFormed) {
-  const std::string text = "a\u00e9\u20ac\U0001F600z";
-  std::string again;
-  for (const auto each : code_points(text)) again += each;
-  EXPECT_EQ(again, text);
-  EXPECT_EQ(code_points(text).size(), 5);
-  size_t at = 6;
-  EXPECT_EQ(next_code_point(text, at), char32_t{0x1F600});
-  EXPECT_EQ(at, 10);
-}
-
-TEST(Utf8, RefusesWhatIsMalformed) {
-  for (const char* bad : {"\x80", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF8",
-                          "\xC3", "\xE2\x82", "\xC3("}) {
-    size_t at = 0;
-    EXPECT_EQ(next_code_point(bad, at), kMalformed) << bad;
-    EXPECT_EQ(at, 0);
-  }
 }
 
 TEST(PackGlyphs, DrawsOnOneBaselineAtOneScale) {

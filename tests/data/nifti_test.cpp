@@ -317,6 +317,21 @@ TEST(PackNifti, WantsOneSize) {
   EXPECT_EQ(describe(open_source(request).schema), "image uint16 [1, 5, 5]");
 }
 
+TEST(PackNifti, CountsWhatAVolumeTakesBeforeItIsUnpacked) {
+  const Folder folder, out;
+  const Head large{.extents = {100, 90, 80}, .value = [](Place) { return 1.0; }, .type = DT_UINT8};
+  const Head small{.extents = {50, 45, 40}, .type = DT_UINT8};
+  put_gz(folder / "a.nii.gz", nifti(large)), put_gz(folder / "b.nii.gz", nifti(small));
+  PackRequest request{.source = folder.path(), .out = out / "x"};
+  request.max_sample_mib = 2;  // floats of the large one take 2.75
+  EXPECT_THAT(
+      error_of([&] { pack(request); }),
+      HasSubstr("a.nii.gz: expected at most 2 MiB in memory at a time, found volumes of 100x90x80 voxels, 3 "
+                "MiB; if that is meant, pass --max-sample-mib 3"));
+  request.skip_bad = true;
+  EXPECT_EQ(pack(request).index.count, 1);
+}
+
 TEST(PackNifti, BelievesNoHeader) {
   const Folder folder;
   const std::string path = folder / "head.nii.gz", whole = nifti({});

@@ -7,7 +7,6 @@
 #include "data/pack/pack.h"
 #include "data/pack/smiles_tokens.h"
 #include "data/pack/text_tokens.h"
-#include "data/pack/utf8.h"
 #include "data/tokens.h"
 #include "tests/data/folder.h"
 
@@ -193,15 +192,6 @@ TEST(PackText, ReadsUtf16AndOldLineEnds) {
     EXPECT_EQ(text_of(source, 0), "é");
     EXPECT_EQ(text_of(source, 1), "\xF0\x9F\x98\x80x");
   }
-}
-
-TEST(Utf8, EscapesWhatItIsNot) {
-  for (const std::string bytes : {"plain/ünï", "caf\xe9", "\xff\xfe", "C:\\xa0", "\\x5c\\", "\\\\x\xe9"}) {
-    EXPECT_TRUE(is_utf8(escape_bytes(bytes))) << bytes;
-    EXPECT_EQ(unescape_bytes(escape_bytes(bytes)), bytes);
-  }
-  EXPECT_EQ(escape_bytes("caf\xe9"), "caf\\xe9");
-  EXPECT_EQ(escape_bytes("a\\b/ü"), "a\\b/ü");
 }
 
 TEST(PackSmiles, ReadsListsAndDropsLongerOnes) {

@@ -171,6 +171,44 @@ TEST(PackVideo, CutsLongerOnesIntoClips) {
   EXPECT_THAT(frames_of(source, 0), ElementsAre("KK", "KR"));
 }
 
+// Of one colour, 700x500 pixels, so that three frames of them take 3 MiB.
+std::string long_gif(size_t frames) {
+  return gif(700, 500, std::vector<Frame>(frames, {0, 0, 700, 500, std::string(350'000, '1')}));
+}
+
+TEST(PackVideo, CountsThePixelsOfAWholeClip) {
+  const Folder folder, out;
+  test::put(folder / "a.gif", long_gif(2)), test::put(folder / "b.gif", long_gif(5));
+  PackRequest request{.source = folder.path(), .out = out / "x"};
+  request.max_sample_mib = 4;
+  const std::string error = error_of([&] { pack(request); });
+  EXPECT_THAT(
+      error, AllOf(HasSubstr("b.gif: expected at most 4 MiB in memory at a time, found a clip of 5 frames of "
+                             "500x700 pixels"),
+                   HasSubstr("--length"), HasSubstr("pass --max-sample-mib 6")));
+  request.skip_bad = true;
+  const Packed packed = pack(request);
+  EXPECT_EQ(packed.index.count, 1);
+  EXPECT_EQ(packed.index.schema["video"].shape[0], 2) << "a clip without room makes no room for itself";
+  request.length = 2, request.out = out / "y", request.given["length"] = "2";
+  EXPECT_EQ(pack(request).index.count, 4);
+  for (int i = 0; i < 5; ++i)
+    test::put(folder / fmt::format("frames/v/{}.png", i),
+              encode_png(torch::full({3, 500, 700}, i, torch::kByte)));
+  request = {.source = folder / "frames", .out = out / "z", .as = "video"};
+  request.max_sample_mib = 4;
+  EXPECT_THAT(error_of([&] { pack(request); }), HasSubstr("v/0.png: expected at most 4 MiB in memory"));
+}
+
+TEST(PackVideo, AFrameIsNotDrawnIfItHasNoRoom) {
+  const Folder folder;
+  test::put(folder / "a.gif", gif(2000, 1000, {{0, 0, 1, 1, "1"}}) + std::string(2000, ' '));
+  PackRequest request{.source = folder.path(), .size = ImageSize{4, 4}};
+  request.max_sample_mib = 4;
+  EXPECT_THAT(error_of([&] { open_source(request); }),
+              HasSubstr("a.gif: expected at most 4 MiB in memory at a time"));
+}
+
 TEST(PackVideo, PutsTransparentGifsOverTheBackground) {
   const Folder folder;
   test::put(folder / "a.gif", gif(2, 1, {{0, 0, 1, 1, "1"}}));

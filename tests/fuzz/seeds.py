@@ -91,6 +91,7 @@ def idx():
     labels = bytes([0, 0, 8, 1]) + struct.pack(">I", 2) + bytes([1, 0])
     put("idx", "plain", images + b"\0")
     put("idx", "labels", images + labels + bytes([len(labels)]))
+    put("idx", "claims", gzip.compress(images[:4] + struct.pack(">3I", 2, 40_000, 40_000) + bytes(100_000), mtime=0) + b"\0")
     put("idx", "gz", gzip.compress(images, mtime=0) + b"\0")
     for code, width in ((9, 1), (0xB, 2), (0xC, 4), (0xD, 4), (0xE, 8)):
         put("idx", f"type-{code}", bytes([0, 0, code, 2]) + struct.pack(">2I", 2, 2) + bytes(4 * width) + b"\0")
@@ -252,6 +253,12 @@ def pictures():
         rows = labels and [[f"{i}.png", label] for i, label in enumerate(labels)]
         put("stylegan", name, json.dumps({"labels": rows}).encode())
     words("stylegan", '{"labels":', '"0.png"', '"1.png"', "null", "[[", "9223372036854775807", "1048576", "-1", "1e999", '"shards"')
+    put("zip", "bomb", archive({"a.png": bytes(200_000), **two}, zipfile.ZIP_DEFLATED) + b"\0")
+    put("zip", "tail", archive({"a.png": kinds["rgba"] + bytes(100_000)}, zipfile.ZIP_DEFLATED) + b"\2")
+    grey = kinds["rgba"]
+    wide = grey[:8] + grey[8:16] + struct.pack(">2I", 40_000, 40_000) + grey[24:29]
+    wide += struct.pack(">I", zlib.crc32(wide[12:29])) + grey[33:]
+    put("zip", "claims", archive({"a.png": wide}) + b"\2")
     put("zip", "stylegan-null", archive({**two, "dataset.json": '{"labels": null}'}) + b"\1")
     words("zip", b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\6", "dataset.json", '{"labels":', "null", "a/0.png", ".jpeg", "[[",
           "9223372036854775807", "1e999", b"\xff" * 4)
@@ -300,6 +307,9 @@ def nifti():
         put("nifti", f"type-{dtype[0]}", nifti_1(dtype=dtype) + b"\0")
     put("nifti", "swapped", nifti_1(">") + b"\0")
     put("nifti", "second", nifti_2() + b"\0")
+    claims = bytearray(nifti_1())
+    struct.pack_into("<8h", claims, 40, 3, 2000, 2000, 200, 1, 1, 1, 1)
+    put("nifti", "claims", gzip.compress(bytes(claims) + bytes(1_000_000), mtime=0) + b"\0")
     put("nifti", "gz", gzip.compress(nifti_1(), mtime=0) + b"\x11")
     words("nifti", "n+1", b"n+2\0\r\n\032\n", b"\x5c\x01\0\0", b"\x1c\x02\0\0", b"\xff\x7f", b"\xff" * 7 + b"\x7f",
           struct.pack("<f", float("nan")), struct.pack("<f", float("inf")), b"\x1f\x8b\x08")

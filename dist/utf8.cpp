@@ -1,4 +1,4 @@
-#include "data/pack/utf8.h"
+#include "dist/utf8.h"
 
 #include <fmt/format.h>
 
@@ -21,6 +21,36 @@ Lead lead_of(uint8_t byte) {
   if (byte < 0xF0) return {.bytes = 3, .value = byte & 0x0FU, .smallest = 0x800};
   if (byte < 0xF8) return {.bytes = 4, .value = byte & 0x07U, .smallest = 0x10000};
   return {};
+}
+
+// Marks, embeddings, overrides and isolates of bidirectional text.
+bool turns(char32_t code) {
+  return code == 0x61C || code == 0x200E || code == 0x200F || (code >= 0x202A && code <= 0x202E) ||
+         (code >= 0x2066 && code <= 0x2069);
+}
+
+bool acts(char32_t code) {
+  const bool control = code < 0x20 || (code >= 0x7F && code < 0xA0),
+             ends_line = code == 0x2028 || code == 0x2029;
+  return control || ends_line || turns(code);
+}
+
+// `keeps(at)`: what is there stays, though it acts.
+template <class Keeps>
+std::string written_out(std::string_view text, Keeps keeps) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t from = at;
+    const char32_t code = next_code_point(text, at);
+    if (code == kMalformed)
+      at = from + 1, out += fmt::format("\\x{:02x}", uint8_t(text[from]));
+    else if (!acts(code) || keeps(from))
+      out += text.substr(from, at - from);
+    else
+      out +=
+          code < 0x80 ? fmt::format("\\x{:02x}", uint32_t(code)) : fmt::format("\\u{:04x}", uint32_t(code));
+  }
+  return out;
 }
 
 }  // namespace
@@ -77,6 +107,26 @@ std::string escape_bytes(std::string_view bytes) {
       at = from + 1, out += fmt::format("\\x{:02x}", uint8_t(bytes[from]));
     else
       out += bytes.substr(from, at - from);
+  }
+  return out;
+}
+
+std::string printable(std::string_view text) {
+  return written_out(text, [](size_t) { return false; });
+}
+
+std::string printable_lines(std::string_view text) {
+  return written_out(text, [&](size_t at) { return text.substr(at).starts_with("\n  "); });
+}
+
+std::string printable_json(std::string_view dumped) {
+  std::string out;
+  for (size_t at = 0; at < dumped.size();) {
+    const size_t from = at;
+    const char32_t code = next_code_point(dumped, at);
+    if (code == kMalformed) at = from + 1;
+    const bool written = code != kMalformed && code >= 0x7F && acts(code);
+    out += written ? fmt::format("\\u{:04x}", uint32_t(code)) : std::string(dumped.substr(from, at - from));
   }
   return out;
 }

@@ -21,4 +21,14 @@ bool is_utf8(std::string_view text);
 std::string escape_bytes(std::string_view bytes);
 std::string unescape_bytes(std::string_view text);
 
+// Text of others, as a terminal or a log may show it: what would move the cursor, end the line or turn the
+// direction of what follows (control characters, separators of lines, marks of bidirectional text) is written
+// out as \x1b or \u202e, and so is a byte that is no UTF-8. Once or twice is the same.
+std::string printable(std::string_view text);
+// Of our own sentences, which may hold others' words: a line break stays where two blanks follow, as we
+// indent our lists, so that nothing else begins a line.
+std::string printable_lines(std::string_view text);
+// Of JSON, whose texts have no control characters below DEL: the same JSON.
+std::string printable_json(std::string_view dumped);
+
 }  // namespace saddle
