@@ -39,6 +39,11 @@ void add_left_out(const json& list, std::vector<AccountRow>& rows) {
   }
 }
 
+AccountRow note_row(const std::string& note) {
+  if (note.starts_with(kLeftOutNote)) return {"left out", note.substr(kLeftOutNote.size())};
+  return {"note", note};
+}
+
 std::string classes_of(const Field& field) {
   constexpr size_t kMost = 10;
   const std::vector<std::string>& names = field.class_names;
@@ -63,7 +68,7 @@ std::vector<AccountRow> account_rows(const Index& index) try {
   if (report.contains("skipped"))
     rows.emplace_back("left out",
                       counted(integer_at(report, "skipped"), "damaged sample") + ", as --skip-bad asks");
-  for (const json& note : list_at(report, "notes")) rows.emplace_back("note", text(note));
+  for (const json& note : list_at(report, "notes")) rows.push_back(note_row(text(note)));
   return rows;
 } catch (const Error& error) {
   return {{"note", fmt::format("what the pack said of itself is malformed: {}", error.what())}};

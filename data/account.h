@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,9 @@
 namespace saddle {
 
 using AccountRow = std::pair<std::string, std::string>;  // what, and its value
+
+// Notes that begin so are rows of what was left out.
+inline constexpr std::string_view kLeftOutNote = "left out: ";
 
 // Who read the source and why, what was left out by ending and reason, and notes: from the provenance. None
 // of a set that was written before packs said so.

@@ -152,20 +152,42 @@ uint32_t number_at(std::string_view bytes, size_t at) {
   return png_get_uint_32(reinterpret_cast<png_const_bytep>(bytes.data() + at));
 }
 
-// Of the chunk eXIf, which may also follow the pixels; one with a wrong checksum says nothing.
-int orientation_of(std::string_view png) {
+// Calls visit(name, data, checksum as stored) for every whole chunk until it returns false.
+template <class Visit>
+void visit_chunks(std::string_view png, Visit visit) {
   constexpr size_t kFrame = 12;  // length, name; checksum
   png.remove_prefix(8);
   while (png.size() >= kFrame) {
     const size_t length = number_at(png, 0);
-    if (length > png.size() - kFrame) break;
-    const std::string_view chunk = png.substr(4, 4 + length);
-    if (chunk.starts_with("eXIf") &&
-        crc32_z(0, reinterpret_cast<const Bytef*>(chunk.data()), chunk.size()) == number_at(png, 8 + length))
-      return exif_orientation(chunk.substr(4));
+    if (length > png.size() - kFrame) return;
+    if (!visit(png.substr(4, 4 + length), number_at(png, 8 + length))) return;
     png.remove_prefix(kFrame + length);
   }
-  return 1;
+}
+
+// Of the chunk eXIf, which may also follow the pixels; one with a wrong checksum says nothing.
+int orientation_of(std::string_view png) {
+  int out = 1;
+  visit_chunks(png, [&](std::string_view chunk, uint32_t checksum) {
+    if (!chunk.starts_with("eXIf") ||
+        crc32_z(0, reinterpret_cast<const Bytef*>(chunk.data()), chunk.size()) != checksum)
+      return true;
+    out = exif_orientation(chunk.substr(4));
+    return false;
+  });
+  return out;
+}
+
+// The chunk acTL before the pixels says how many frames there are.
+void refuse_animation(const std::string& name, std::string_view png) {
+  uint32_t frames = 1;
+  visit_chunks(png, [&](std::string_view chunk, uint32_t) {
+    if (chunk.starts_with("acTL") && chunk.size() >= 8) frames = number_at(chunk, 4);
+    return !chunk.starts_with("IDAT");
+  });
+  require(frames < 2, Exit::data,
+          "{}: an animated PNG of {} frames, expected a still picture: save its frames as pictures", name,
+          frames);
 }
 
 }  // namespace
@@ -173,6 +195,7 @@ int orientation_of(std::string_view png) {
 PictureInfo png_info(const std::string& name, std::string_view bytes) {
   Reader reader(name, bytes, Palette::colours);
   reader.run(read_head);
+  refuse_animation(name, bytes);
   const bool transparent = png_get_valid(reader.png, reader.info, PNG_INFO_tRNS);
   return {.channels = (is_indexed(reader) ? 3 : png_get_channels(reader.png, reader.info)) + transparent,
           .height = png_get_image_height(reader.png, reader.info),
@@ -184,6 +207,7 @@ PictureInfo png_info(const std::string& name, std::string_view bytes) {
 Decoded decode_png(const std::string& name, std::string_view bytes, Palette palette) {
   Reader reader(name, bytes, palette);
   reader.run(read_head);
+  refuse_animation(name, bytes);
   const int64_t height = png_get_image_height(reader.png, reader.info),
                 width = png_get_image_width(reader.png, reader.info);
   require_plausible(name, height, width, int64_t(bytes.size()), kPixelsPerByte);

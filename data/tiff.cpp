@@ -150,6 +150,30 @@ uint16_t kind_of(const Tiff& file, const Layout& layout) {
   return layout.samples >= 3 ? PHOTOMETRIC_RGB : PHOTOMETRIC_MINISBLACK;
 }
 
+const char* name_of_kind(uint16_t kind) {
+  switch (kind) {
+    case PHOTOMETRIC_MASK:
+      return " (a mask)";
+    case PHOTOMETRIC_SEPARATED:
+      return " (inks, as CMYK)";
+    case PHOTOMETRIC_YCBCR:
+      return " (YCbCr)";
+    case PHOTOMETRIC_CIELAB:
+      return " (CIE L*a*b*)";
+    case PHOTOMETRIC_ICCLAB:
+      return " (ICC L*a*b*)";
+    case PHOTOMETRIC_ITULAB:
+      return " (ITU L*a*b*)";
+    case PHOTOMETRIC_CFA:
+      return " (raw of a camera)";
+    case PHOTOMETRIC_LOGL:
+    case PHOTOMETRIC_LOGLUV:
+      return " (logarithms of light)";
+    default:
+      return "";
+  }
+}
+
 void check_kind(const Tiff& file, const Layout& layout) {
   constexpr uint16_t kFloat = SAMPLEFORMAT_IEEEFP;
   const uint16_t format = number(file, TIFFTAG_SAMPLEFORMAT);
@@ -159,7 +183,7 @@ void check_kind(const Tiff& file, const Layout& layout) {
   const bool rgb = layout.kind == PHOTOMETRIC_RGB, grey = layout.kind <= PHOTOMETRIC_MINISBLACK;
   if (!rgb && !grey && !layout.indexed())
     file.refuse("whose colours are of kind {}{}, expected grey, RGB or a palette: convert it to RGB",
-                layout.kind, layout.kind == PHOTOMETRIC_SEPARATED ? " (inks, as CMYK)" : "");
+                layout.kind, name_of_kind(layout.kind));
   const bool few = layout.bits == 1 || layout.bits == 2 || layout.bits == 4;
   if (!(layout.bits == 8 || (few && !rgb) || (layout.bits == 16 && !layout.indexed())))
     file.refuse("of {} bits a sample, expected 8 or 16: convert it, or pack it as .npy", layout.bits);

@@ -57,7 +57,8 @@ NameMap::NameMap(const std::vector<std::string>& texts) {
     if (const size_t equals = text.find('='); equals != std::string::npos)
       add(text.substr(0, equals), text.substr(equals + 1));
     else
-      for (const auto& [theirs, ours] : parse_toml(read_file(text, kMostTextBytes), "'" + text + "'")) add(theirs, ours);
+      for (const auto& [theirs, ours] : parse_toml(read_file(text, kMostTextBytes), "'" + text + "'"))
+        add(theirs, ours);
   }
 }
 

@@ -15,7 +15,9 @@ struct ArrayField {
 };
 
 // Pictures of other numbers than bytes, and bytes that use but a few of their values, are scaled by --range;
-// Exit::usage names the range that was found if none is given. `main`: the first of the schema.
-ArrayField field_of(const ArrayColumn& column, const PackRequest& request, bool main);
+// Exit::usage names the range that was found if none is given. `main`: the first of the schema. `notes`: what
+// the reader should know of the numbers.
+ArrayField field_of(const ArrayColumn& column, const PackRequest& request, bool main,
+                    std::vector<std::string>& notes);
 
 }  // namespace saddle

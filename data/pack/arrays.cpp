@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "data/account.h"
 #include "data/pack/array_fields.h"
 #include "data/pack/room.h"
 #include "dist/error.h"
@@ -88,13 +89,20 @@ int64_t most_inflated(int64_t bytes) {
   return std::min(bytes, INT64_MAX / kRatio / 2) * kRatio + kSlack;
 }
 
-Source source_of(std::vector<Array> arrays, const PackRequest& request) {
-  const std::vector<ArrayColumn> columns = columns_of(std::move(arrays), request);
+Source source_of(std::vector<Array> arrays, const PackRequest& request, std::vector<std::string> notes) {
+  const std::vector<ArrayColumn> columns = columns_of(std::move(arrays), request, notes);
   check_flags(columns, request);
   for (const ArrayColumn& column : columns) check_items(column.array, request.most_bytes());
   std::vector<ArrayField> fields;
-  for (const ArrayColumn& column : columns) fields.push_back(field_of(column, request, fields.empty()));
-  return combine(fields, columns.front().array.shape[0]);
+  for (const ArrayColumn& column : columns)
+    fields.push_back(field_of(column, request, fields.empty(), notes));
+  Source source = combine(fields, columns.front().array.shape[0]);
+  source.notes = std::move(notes);
+  return source;
+}
+
+std::string left_out_note(const std::string& name, const std::string& why) {
+  return fmt::format("{}{}: {}", kLeftOutNote, to_utf8(name), why);
 }
 
 nlohmann::json provenance_of(const std::string& source, const std::vector<fs::path>& files) {

@@ -33,6 +33,10 @@ struct Array {
   std::function<void(int64_t first, int64_t count, char* to)> read = {};
   bool serial = false;
   std::string problem = {};  // why it cannot be read; empty: it can
+  // Of labels: the classes of the numbers 0, 1, ..., which texts and enumerations name; or only how many
+  // there are. Empty, 0: what the numbers show.
+  std::vector<std::string> class_names = {};
+  int64_t classes = 0;
 };
 
 bool is_empty(const std::vector<int64_t>& shape);  // an extent is zero
@@ -45,9 +49,12 @@ int64_t most_inflated(int64_t bytes);
 
 // Every array with the first extent of the main one is a field, which comes first: pictures become `image`
 // [C, H, W], the only numbers [N, D] `x`; integers named as labels `label`, maps of them `mask`; others keep
-// their names. Arrays of a part (train_images, test/x) count if it is request.split. Provenance is left to
-// the caller.
-Source source_of(std::vector<Array> arrays, const PackRequest& request);
+// their names. Arrays of a part (train_images, test/x) count if it is request.split. `notes`, of what the
+// caller found, come before those of what was made of the arrays. Provenance is left to the caller.
+Source source_of(std::vector<Array> arrays, const PackRequest& request, std::vector<std::string> notes = {});
+
+// The note of an array that is no field: "left out: NAME: WHY".
+std::string left_out_note(const std::string& name, const std::string& why);
 
 // {"source", "files", "bytes", "newest"}: changes when the content does, without reading it.
 nlohmann::json provenance_of(const std::string& source, const std::vector<std::filesystem::path>& files);

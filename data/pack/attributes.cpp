@@ -75,8 +75,10 @@ Row read_header(const std::string& path, CsvRows& rows) {
   Row header;
   require(rows.next(header) && header.size() >= 2, Exit::data,
           "{}: expected a header such as file,age: the file's name, then attributes", path);
-  for (size_t k = 1; k < header.size(); ++k)
+  for (size_t k = 1; k < header.size(); ++k) {
     require(!header[k].empty(), Exit::data, "{}: column {} has no name in the header", path, k + 1);
+    require_utf8(path, rows.line(), header[k]);
+  }
   return header;
 }
 
@@ -85,7 +87,7 @@ Table read_table(const std::string& path, const CsvFormat& format, int64_t most)
   const Row header = read_header(path, rows);
   Table table;
   for (size_t k = 1; k < header.size(); ++k)
-    table.columns.push_back({.header = to_utf8(header[k]), .name = field_name(header[k])});
+    table.columns.push_back({.header = header[k], .name = field_name(header[k])});
   double bytes = 0;
   for (Row cells; rows.next(cells);) {
     require(cells.size() == header.size(), Exit::data,
@@ -101,7 +103,10 @@ Table read_table(const std::string& path, const CsvFormat& format, int64_t most)
     constexpr double kCell = sizeof(int32_t) + sizeof(float), kRow = 100;
     bytes += kRow + double(cells[0].size()) + kCell * double(cells.size());
     require_room(path, fmt::format("{} rows", table.lines.size()), bytes, most);
-    for (size_t k = 1; k < cells.size(); ++k) table.columns[k - 1].add(cells[k], rows.line(), format.decimal);
+    for (size_t k = 1; k < cells.size(); ++k) {
+      require_utf8(path, rows.line(), cells[k]);
+      table.columns[k - 1].add(cells[k], rows.line(), format.decimal);
+    }
   }
   return table;
 }
@@ -162,7 +167,6 @@ PicturePart classes_of(const Column& column, const std::vector<size_t>& rows, ch
   std::vector<int32_t> label_of(names.size()), labels;
   for (size_t k = 0; k < names.size(); ++k) label_of[size_t(column.code.at(names[k]))] = int32_t(k);
   for (size_t row : rows) labels.push_back(label_of[size_t(column.codes[row])]);
-  for (std::string& name : names) name = to_utf8(name);
   Field field = label_field(int64_t(names.size()), names);
   field.name = column.name;
   return label_part(field, std::move(labels));

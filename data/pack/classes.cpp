@@ -8,6 +8,7 @@
 #include "data/pack/files.h"
 #include "dist/error.h"
 #include "dist/file.h"
+#include "dist/utf8.h"
 
 namespace saddle {
 namespace {
@@ -33,16 +34,6 @@ std::string shortened(std::vector<std::string> names) {
   for (std::string& name : names) name = readable(name);
   return fmt::format("{}{}", fmt::join(names, ", "),
                      all > kShown ? fmt::format(" and {} more", all - kShown) : "");
-}
-
-void note_unused(const std::vector<std::string>& names, const std::set<std::string>& used,
-                 std::vector<std::string>& notes) {
-  std::vector<std::string> without;
-  for (size_t i = 0; i < names.size(); ++i)
-    if (!used.contains(names[i])) without.push_back(fmt::format("{} {}", i, names[i]));
-  if (without.empty()) return;
-  notes.push_back(fmt::format("{} of {} classes have no sample and keep their numbers: {}", without.size(),
-                              names.size(), shortened(without)));
 }
 
 }  // namespace
@@ -73,6 +64,16 @@ std::vector<std::string> read_class_names(const std::string& path) {
   return names;
 }
 
+void note_unused(const std::vector<std::string>& names, const std::set<std::string>& used,
+                 std::vector<std::string>& notes) {
+  std::vector<std::string> without;
+  for (size_t i = 0; i < names.size(); ++i)
+    if (!used.contains(names[i])) without.push_back(fmt::format("{} {}", i, names[i]));
+  if (without.empty()) return;
+  notes.push_back(fmt::format("{} of {} classes have no sample and keep their numbers: {}", without.size(),
+                              names.size(), shortened(without)));
+}
+
 std::vector<std::string> class_names(const PackRequest& request, const std::vector<std::string>& used,
                                      std::vector<std::string>& notes,
                                      const std::vector<std::string>& unused) {
@@ -95,18 +96,46 @@ std::vector<std::string> class_names(const PackRequest& request, const std::vect
   return names;
 }
 
+namespace {
+
+// Numbers of classes without a sample, as ranges: "1 to 999, 1001".
+void note_unused_numbers(Source& source, const Field& field) {
+  if (!source.label || field.classes < 1) return;
+  std::vector<bool> used(size_t(field.classes));
+  for (int64_t i = 0; i < source.count; ++i) used.at(size_t(source.label(i))) = true;
+  std::vector<std::string> without;
+  const auto unused = std::count(used.begin(), used.end(), false);
+  for (size_t first = 0; first < used.size(); ++first) {
+    if (used[first]) continue;
+    size_t last = first;
+    while (last + 1 < used.size() && !used[last + 1]) ++last;
+    const bool named = !field.class_names.empty() && first == last;
+    without.push_back(first < last ? fmt::format("{} to {}", first, last)
+                      : named      ? fmt::format("{} {}", first, field.class_names[first])
+                                   : std::to_string(first));
+    first = last;
+  }
+  if (unused > 0)
+    source.notes.push_back(fmt::format("{} of {} classes have no sample and keep their numbers: {}", unused,
+                                       used.size(), shortened(without)));
+}
+
+}  // namespace
+
 void name_classes(Source& source, const PackRequest& request) {
-  if (request.classes.empty()) return;
-  require(source.schema.has("label"), Exit::usage, "--classes: {} has no labels, so it has no classes",
-          request.source);
+  require(request.classes.empty() || source.schema.has("label"), Exit::usage,
+          "--classes: {} has no labels, so it has no classes", request.source);
   for (Field& field : source.schema.fields) {
     if (field.name != "label" || !field.class_names.empty()) continue;
-    const std::vector<std::string> names = read_class_names(request.classes);
-    require(field.classes <= int64_t(names.size()), Exit::data,
-            "--classes {}: has {} names, but the labels of {} go up to {}", request.classes, names.size(),
-            request.source, field.classes - 1);
-    field.classes = int64_t(names.size());
-    for (const std::string& name : names) field.class_names.push_back(readable(name));
+    if (!request.classes.empty()) {
+      const std::vector<std::string> names = read_class_names(request.classes);
+      require(field.classes <= int64_t(names.size()), Exit::data,
+              "--classes {}: has {} names, but the labels of {} go up to {}", request.classes, names.size(),
+              request.source, field.classes - 1);
+      field.classes = int64_t(names.size());
+      for (const std::string& name : names) field.class_names.push_back(escape_bytes(name));
+    }
+    note_unused_numbers(source, field);
   }
 }
 

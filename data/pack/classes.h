@@ -2,6 +2,7 @@
 // and test) agree, or else as the source shows.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,12 @@ std::vector<std::string> class_names(const PackRequest& request, const std::vect
                                      std::vector<std::string>& notes,
                                      const std::vector<std::string>& unused = {});
 
+// Adds which of `names`, numbered in order, are not in `used`.
+void note_unused(const std::vector<std::string>& names, const std::set<std::string>& used,
+                 std::vector<std::string>& notes);
+
 // Where labels are numbers: --classes names them, and fixes how many there are. Exit::data if there are more.
+// Notes the numbers that no sample has.
 void name_classes(Source& source, const PackRequest& request);
 
 }  // namespace saddle

@@ -27,7 +27,7 @@ struct Content {
   int64_t numbers = 0, texts = 0, missing = 0;
   bool integers = true, formatted = true;     // all numbers are; all texts are numbers in other clothes
   int64_t first_text = 0, first_missing = 0;  // lines
-  std::string text = {};                      // the first
+  std::string text = {}, fraction = {};       // the first of each
 };
 
 struct Table {
@@ -40,7 +40,10 @@ struct Table {
   std::vector<Content> contents = {};
   std::optional<size_t> label = {};  // the column of classes
   bool named = false;                // which its name says
+  std::optional<size_t> index = {};  // the column that numbers the rows, which is left out
+  std::vector<std::string> notes = {};
 
+  size_t features() const { return columns - (label ? 1 : 0) - (index ? 1 : 0); }
   CsvRows open() const {
     CsvRows rows(path, format.separator);
     Row row;
@@ -54,13 +57,16 @@ std::string quote(const std::string& text) {
   return '"' + to_utf8(text.substr(0, 100)) + '"';
 }
 
-void add(Content& content, const std::string& cell, int64_t line, char decimal) {
+// A text must be UTF-8, which numbers are anyhow.
+void add(Content& content, const std::string& path, const std::string& cell, int64_t line, char decimal) {
   if (const auto number = number_of(cell, decimal)) {
     ++content.numbers;
-    content.integers &= integer_of(cell, decimal).has_value();
+    if (!integer_of(cell, decimal) && content.fraction.empty()) content.fraction = cell;
+    content.integers = content.fraction.empty();
   } else if (is_missing(cell)) {
     if (content.missing++ == 0) content.first_missing = line;
   } else {
+    require_utf8(path, line, cell);
     if (content.texts++ == 0) content.first_text = line, content.text = cell;
     content.formatted &= is_formatted_number(cell, decimal);
   }
@@ -72,7 +78,8 @@ void look_through(Table& table) {
   CsvRows rows = table.open();
   for (Row row; rows.next(row); ++table.rows) {
     if (row.size() != table.columns) continue;
-    for (size_t i = 0; i < row.size(); ++i) add(table.contents[i], row[i], rows.line(), table.format.decimal);
+    for (size_t i = 0; i < row.size(); ++i)
+      add(table.contents[i], table.path, row[i], rows.line(), table.format.decimal);
   }
   require(table.rows > 0, Exit::data, "{}: expected rows of numbers, found none", table.path);
 }
@@ -87,12 +94,20 @@ void find_label(Table& table) {
   for (const char* name : {"label", "class", "target"})
     for (size_t i = 0; i < table.names.size(); ++i) {
       const Content& content = table.contents[i];
-      if (lower(table.names[i]) != name || (content.texts == 0 && !content.integers)) continue;
+      if (lower(table.names[i]) != name) continue;
+      if (content.texts == 0 && !content.integers) {
+        table.notes.push_back(
+            fmt::format("column {} holds fractions such as {}, so it is a number of x and no "
+                        "class",
+                        table.names[i], content.fraction));
+        continue;
+      }
       table.label = i, table.named = true;
       return;
     }
   for (size_t i = table.columns; i-- > 0;)
-    if (table.contents[i].texts > 0 && table.contents[i].numbers == 0 && !table.contents[i].formatted) {
+    if (i != table.index && table.contents[i].texts > 0 && table.contents[i].numbers == 0 &&
+        !table.contents[i].formatted) {
       table.label = i;
       return;
     }
@@ -100,22 +115,71 @@ void find_label(Table& table) {
 
 void check_label(const Table& table) {
   const Content& content = table.contents[*table.label];
-  require(table.columns > 1, Exit::data, "{}: expected columns of numbers, found only classes", table.path);
+  require(table.features() > 0, Exit::data, "{}: expected columns of numbers, found only classes",
+          table.path);
   require(content.missing == 0 || (content.texts > 0 && content.numbers == 0), Exit::data,
           "{}: {}: expected a class, found none; fill it in, or remove the row or the column", table.path,
           table.place(content.first_missing, *table.label));
+}
+
+// What makes a number of one in other clothes.
+std::string mend_of(const std::string& text, char decimal) {
+  if (text.find('%') != std::string::npos) return "write it without the sign of percent";
+  const char other = decimal == '.' ? ',' : '.';
+  const bool only = text.find(other) != std::string::npos && text.find_first_of("' _") == std::string::npos &&
+                    text.find(decimal) == std::string::npos && text.find(other) == text.rfind(other);
+  return fmt::format("{}write it without separators of thousands",
+                     only ? fmt::format("pass --decimal {}, or ", other == ',' ? "comma" : "point") : "");
 }
 
 void check_numbers(const Table& table, size_t column) {
   const Content& content = table.contents[column];
   if (content.texts == 0 || content.numbers > 0) return;  // a few wrong ones are damaged samples
   const std::string place = table.place(content.first_text, column);
-  require(!content.formatted, Exit::data,
-          "{}: {}: expected numbers, found {}; pass --decimal, or write them without separators of thousands "
-          "or units",
-          table.path, place, quote(content.text));
+  require(!content.formatted, Exit::data, "{}: {}: expected numbers, found {}; {}", table.path, place,
+          quote(content.text), mend_of(content.text, table.format.decimal));
   fail(Exit::data, "{}: {}: expected numbers, found {} beside the classes in column {}; remove the column",
        table.path, place, quote(content.text), *table.label + 1);
+}
+
+// The first few cells of a row, "a, b, c and 5 more".
+std::string few(const Row& row, const char* between, std::optional<size_t> but) {
+  constexpr size_t kShown = 6;
+  std::vector<std::string> shown;
+  for (size_t i = 0; i < row.size() && shown.size() < kShown; ++i)
+    if (i != but) shown.push_back(row[i].empty() ? "(nothing)" : to_utf8(row[i].substr(0, 40)));
+  const size_t more = row.size() - shown.size() - (but ? 1 : 0);
+  return fmt::format("{}{}", fmt::join(shown, between), more > 0 ? fmt::format(" and {} more", more) : "");
+}
+
+// What the first row is taken for, which a reader can tell better.
+void note_header(Table& table, const Row& first) {
+  if (!table.header)
+    return table.notes.push_back(
+        fmt::format("no header: the first row, {}, is a sample", few(first, " | ", {})));
+  table.notes.push_back(fmt::format("header: {}{}", few(first, ", ", table.index),
+                                    table.label ? "; classes: " + first[*table.label] : ""));
+}
+
+// A column without a name before others that have one is what pandas and R number or name the rows by.
+void find_index(Table& table) {
+  const Row& names = table.names;
+  const auto unnamed = std::count(names.begin(), names.end(), "");
+  if (names.size() < 2 || !((unnamed == 1 && names[0].empty()) || names[0] == "Unnamed: 0")) return;
+  table.index = 0;
+  table.notes.push_back(
+      left_out_note("column 1", "it has no name, as the index that pandas and R write; name it to keep it"));
+}
+
+// What is no table of numbers, though it might be taken for one.
+void check_start(const Table& table, const Row& first, const Row& second, bool more) {
+  const auto number = [&](const std::string& cell) {
+    return number_of(cell, table.format.decimal) || is_formatted_number(cell, table.format.decimal);
+  };
+  require(!first[0].starts_with('#') || (more && first.size() == second.size()), Exit::data,
+          "{}: the first row begins with #, as comments do, which tables have not; remove it", table.path);
+  require(more || std::any_of(first.begin(), first.end(), number), Exit::data,
+          "{}: expected rows of numbers, found only a header: {}", table.path, few(first, ", ", {}));
 }
 
 Table look_at(const PackRequest& request) {
@@ -123,14 +187,19 @@ Table look_at(const PackRequest& request) {
   CsvRows rows(table.path, table.format.separator);
   Row first, second;
   require(rows.next(first), Exit::data, "{}: expected rows of numbers, found none", table.path);
-  table.header = rows.next(second) && is_header(first, second, table.format.decimal);
-  if (table.header) table.names = first, require_distinct(table.path, first, second);
+  const int64_t line = rows.line();
+  const bool more = rows.next(second);
+  for (const std::string& cell : first) require_utf8(table.path, line, cell);
+  check_start(table, first, second, more);
+  table.header = more && is_header(first, second, table.format.decimal);
+  if (table.header) table.names = first, require_distinct(table.path, first, second), find_index(table);
   table.columns = first.size();
   look_through(table);
   find_label(table);
+  note_header(table, first);
   if (table.label) check_label(table);
   for (size_t i = 0; i < table.columns; ++i)
-    if (i != table.label) check_numbers(table, i);
+    if (i != table.label && i != table.index) check_numbers(table, i);
   return table;
 }
 
@@ -217,13 +286,16 @@ class Csv {
  public:
   explicit Csv(const PackRequest& request) : table_(look_at(request)) {
     if (table_.label) classes_ = read_classes(table_, request);
-    features_ = int64_t(table_.columns) - (table_.label ? 1 : 0);
+    features_ = int64_t(table_.features());
+    notes_ = table_.notes;
+    notes_.insert(notes_.end(), classes_.notes.begin(), classes_.notes.end());
   }
 
   int64_t count() const { return table_.rows; }
   int64_t features() const { return features_; }
   bool labelled() const { return table_.label.has_value(); }
   const Classes& classes() const { return classes_; }
+  const std::vector<std::string>& notes() const { return notes_; }
 
   torch::Tensor features(int64_t i) {
     seek(i);
@@ -233,7 +305,7 @@ class Csv {
     torch::Tensor out = torch::empty({1, features_}, torch::kFloat);
     float* to = out.data_ptr<float>();
     for (size_t column = 0; column < row_.size(); ++column)
-      if (column != table_.label) *to++ = value(column, line);
+      if (column != table_.label && column != table_.index) *to++ = value(column, line);
     return out;
   }
 
@@ -257,6 +329,7 @@ class Csv {
 
   Table table_;
   Classes classes_;
+  std::vector<std::string> notes_;
   int64_t features_ = 0;
   std::unique_ptr<CsvRows> rows_;
   Row row_;
@@ -270,9 +343,9 @@ Source open_csv(const PackRequest& request) {
       {.name = "x", .shape = {csv->features()}, .dtype = torch::kFloat, .class_names = {}});
   if (csv->labelled()) {
     source.schema.fields.push_back(label_field(csv->classes().count, csv->classes().names));
-    source.notes = csv->classes().notes;
     source.label = [csv](int64_t i) { return int64_t{csv->classes().of[size_t(i)]}; };
   }
+  source.notes = csv->notes();
   source.sample = [csv, label = source.label](int64_t i) {
     Batch out{{"x", csv->features(i)}};
     if (label) out.set("label", torch::tensor({label(i)}));

@@ -1,6 +1,7 @@
 // Which character separates the cells of a table, and which one the decimals: told, or found out by reading
 // its first rows in every way there is.
 #include <algorithm>
+#include <optional>
 
 #include "data/pack/arrays.h"
 #include "data/pack/csv_rows.h"
@@ -81,37 +82,40 @@ std::string cells_of(const Reading& reading, size_t row) {
        path, a.lines[row], flags_of(a.format), cells_of(a, row), flags_of(b.format), cells_of(b, row));
 }
 
-// 1,234 or 12,345,678
-bool may_be_thousands(const std::string& text) {
+// 1,234 or 12,345,678, with whatever mark.
+bool may_be_thousands(const std::string& text, char mark) {
   const size_t from = !text.empty() && (text[0] == '-' || text[0] == '+');
   size_t digits = 0, groups = 0;
   for (size_t i = from; i < text.size(); ++i) {
-    const bool comma = text[i] == ',';
-    if (!comma && !(text[i] >= '0' && text[i] <= '9')) return false;
-    if (comma && (digits == 0 || digits > 3 || (groups > 0 && digits != 3))) return false;
-    groups += comma, digits = comma ? 0 : digits + 1;
+    const bool marked = text[i] == mark;
+    if (!marked && !(text[i] >= '0' && text[i] <= '9')) return false;
+    if (marked && (digits == 0 || digits > 3 || (groups > 0 && digits != 3))) return false;
+    groups += marked, digits = marked ? 0 : digits + 1;
   }
   return groups > 0 && digits == 3 && text[from] != '0';
 }
 
+// Where every number with a mark may be a whole one, the mark may be of thousands.
 void refuse_thousands(const std::string& path, const Reading& reading, const std::vector<bool>& columns) {
+  const char mark = reading.format.decimal;
   std::string example;
   int64_t line = 0;
   for (size_t r = 0; r < reading.rows.size(); ++r)
     for (size_t column = 0; column < columns.size(); ++column) {
       const std::string& cell = reading.rows[r][column];
-      if (!columns[column] || cell.find(',') == std::string::npos) continue;
-      if (!number_of(cell, ',')) continue;  // of the header
-      if (!may_be_thousands(cell)) return;
+      if (!columns[column] || cell.find(mark) == std::string::npos) continue;
+      if (!number_of(cell, mark)) continue;  // of the header
+      if (!may_be_thousands(cell, mark)) return;
       if (example.empty()) example = cell, line = reading.lines[r];
     }
+  if (example.empty()) return;
   std::string decimal = example, whole = example;
-  std::replace(decimal.begin(), decimal.end(), ',', '.');
-  std::erase(whole, ',');
+  std::replace(decimal.begin(), decimal.end(), mark, '.');
+  std::erase(whole, mark);
   fail(Exit::usage,
-       "{}: line {}: {} can be {} or {}: pass --decimal comma for the first, or remove the separators of "
+       "{}: line {}: {} can be {} or {}: pass --decimal {} for the first, or remove the separators of "
        "thousands for the second",
-       path, line, example, decimal, whole);
+       path, line, example, decimal, whole, mark == ',' ? "comma" : "point");
 }
 
 // The decimal mark with which more columns hold numbers.
@@ -132,6 +136,9 @@ void choose_decimal(Reading& reading, const std::string& path, const std::string
     for (size_t i = 0; i < columns.size(); ++i) columns[i] = with_comma[i] && !with_point[i];
     refuse_thousands(path, reading, columns);
   }
+  // Semicolons stand where commas are decimal marks, and points then of thousands.
+  if (asked.empty() && reading.format.separator == ';' && reading.format.decimal == '.')
+    refuse_thousands(path, reading, with_point);
   reading.numbers = reading.format.decimal == ',' ? with_comma : with_point;
 }
 
@@ -164,7 +171,9 @@ CsvFormat most_cells(const std::vector<Reading>& readings) {
 CsvFormat csv_format(const std::string& path, const PackRequest& request) {
   require(request.decimal.empty() || request.decimal == "point" || request.decimal == "comma", Exit::usage,
           "--decimal: expected point or comma, found {}", request.decimal);
-  const std::vector<char> separators = separators_of(path, request);
+  const std::optional<char> told = CsvRows(path, ',').told();
+  const std::vector<char> separators =
+      told && request.separator.empty() ? std::vector{*told} : separators_of(path, request);
   const char decimal = request.decimal == "comma" ? ',' : '.';
   std::vector<Reading> readings, fit;
   for (const char separator : separators) {

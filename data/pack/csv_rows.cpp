@@ -7,6 +7,7 @@
 
 #include "data/pack/arrays.h"
 #include "dist/error.h"
+#include "dist/utf8.h"
 
 namespace saddle {
 namespace {
@@ -26,7 +27,18 @@ std::string lower(std::string text) {
 
 }  // namespace
 
-CsvRows::CsvRows(const std::string& path, char separator) : path_(path), separator_(separator), file_(path) {}
+CsvRows::CsvRows(const std::string& path, char separator) : path_(path), separator_(separator), file_(path) {
+  skip_told();
+}
+
+void CsvRows::skip_told() {
+  constexpr std::string_view kTold = "sep=";
+  if (peek() == kEnd || lower(piece_.substr(0, kTold.size())) != kTold) return;
+  const size_t end = kTold.size() + 1;
+  if (piece_.size() < end || (piece_.size() > end && piece_[end] != '\n')) return;
+  told_ = piece_[end - 1];
+  at_ = std::min(end + 1, piece_.size()), ++line_;
+}
 
 bool CsvRows::next(Row& row) {
   while (peek() == '\n' || (separator_ == ' ' && peek() == ' ')) take();
@@ -146,10 +158,25 @@ std::string place_of(int64_t line, size_t column, const Row& header) {
                      named ? to_utf8(header[column]) : std::to_string(column + 1));
 }
 
+void require_utf8(const std::string& path, int64_t line, const std::string& cell) {
+  if (is_utf8(cell)) return;
+  size_t at = 0;
+  while (next_code_point(cell, at) != kMalformed) {
+  }
+  fail(
+      Exit::data,
+      "{}: line {}: expected UTF-8, found the byte {:02x}; convert the file: iconv -f LATIN1 -t UTF-8, or -f "
+      "CP1252 as Windows writes",
+      path, line, uint8_t(cell[at]));
+}
+
 bool is_header(const Row& first, const Row& second, char decimal) {
+  size_t running = 1;
+  while (running < first.size() && first[running] == std::to_string(running - 1)) ++running;
+  if (first.size() > 1 && first[0].empty() && running == first.size() && !second[0].empty()) return true;
   for (size_t i = 0; i < std::min(first.size(), second.size()); ++i)
     if (!number_of(first[i], decimal) && !is_missing(first[i]) && !is_formatted_number(first[i], decimal) &&
-        number_of(second[i], decimal))
+        (number_of(second[i], decimal) || is_formatted_number(second[i], decimal)))
       return true;
   return false;
 }

@@ -31,8 +31,11 @@ class CsvRows {
   bool next(Row& row);
   int64_t line() const { return start_; }          // where the row begins, from 1
   bool has_stray_quote() const { return stray_; }  // a row so far had a quote within an unquoted cell
+  // What a first line "sep=;" of Excel's says, which is no row.
+  std::optional<char> told() const { return told_; }
 
  private:
+  void skip_told();
   bool cell(std::string& out);
   void quoted(std::string& out);
   int peek();
@@ -45,6 +48,7 @@ class CsvRows {
   size_t at_ = 0;
   int64_t line_ = 1, start_ = 1, bytes_ = 0;
   bool stray_ = false;
+  std::optional<char> told_ = {};
 };
 
 std::optional<double> number_of(const std::string& text, char decimal);
@@ -56,7 +60,10 @@ bool is_missing(const std::string& text);
 bool is_formatted_number(const std::string& text, char decimal);
 // "line 3, column age"; columns without a header are counted from 1.
 std::string place_of(int64_t line, size_t column, const Row& header);
-// The first row is a header if a number is below a text.
+// Exit::data unless a cell is UTF-8.
+void require_utf8(const std::string& path, int64_t line, const std::string& cell);
+// The first row is a header if a number, however it is written, is below a text; or as pandas numbers
+// columns: nothing above its index, then 0, 1, ...
 bool is_header(const Row& first, const Row& second, char decimal);
 // Exit::data if two columns have one name; `values` is the row below.
 void require_distinct(const std::string& path, const Row& header, const Row& values);

@@ -14,7 +14,9 @@ void GzFile::Close::operator()(gzFile_s* file) const {
   gzclose(file);
 }
 
-GzFile::GzFile(const std::string& path) : path_(path), file_(gzdopen(open_to_read(path), "rb")) {
+GzFile::GzFile(const std::string& path) : path_(path) {
+  require(!std::filesystem::is_directory(path), Exit::data, "{}: expected a file, found a folder", path);
+  file_.reset(gzdopen(open_to_read(path), "rb"));
   require(file_ != nullptr, Exit::data, "{}: cannot open", path);
   gzbuffer(file_.get(), 1 << 18);
   constexpr int64_t kMostOfDeflate = 1032;  // bytes out of one, by the format

@@ -13,12 +13,12 @@
 #include <memory>
 
 #include "data/hdf5.h"
-#include "data/pack/arrays.h"
+#include "data/pack/array_labels.h"
+#include "data/pack/hdf5_texts.h"
 #include "data/pack/importers.h"
 #include "data/pack/lzf.h"
 #include "data/pack/room.h"
 #include "dist/error.h"
-#include "dist/log.h"
 
 namespace saddle {
 namespace {
@@ -53,8 +53,8 @@ std::optional<Element> element_of_type(hid_t type) {
     case H5T_FLOAT:
       if (bytes == 1) return {};
       return Element{.kind = 'f', .bytes = std::max<int64_t>(bytes, 4)};
-    case H5T_ENUM:  // h5py's bool
-      if (bytes != 1 || H5Tget_nmembers(type) != 2) return {};
+    case H5T_ENUM:
+      if (!is_bool(type)) return {};
       return Element{.kind = 'b', .bytes = 1};
     default:
       return {};
@@ -72,11 +72,13 @@ class BlockReader {
     space_ = Handle(check(H5Dget_space(set_)), H5Sclose);
     const Handle type(check(H5Dget_type(set_)), H5Tclose);
     if (const auto element = element_of_type(type)) element_ = *element;
+    names_ = kind_of_names(type).value_or("");
     type_ = Handle(check(H5Tcopy(element_.kind == 'b' ? hid_t(type) : memory_type(element_))), H5Tclose);
     if (element_.kind && H5Sget_simple_extent_type(space_) == H5S_SIMPLE) measure(int64_t(H5Tget_size(type)));
   }
 
   const Element& element() const { return element_; }
+  const std::string& names() const { return names_; }           // what it holds instead of numbers, if names
   const std::string& problem() const { return problem_; }       // why it cannot be read; empty: it can
   const std::vector<int64_t>& shape() const { return shape_; }  // empty: a single number, or nothing
 
@@ -200,7 +202,7 @@ class BlockReader {
   }
 
   std::shared_ptr<const Handle> file_;  // closed after what lies in it
-  std::string where_, problem_;
+  std::string where_, names_, problem_;
   Handle set_, space_, type_;
   Element element_;
   std::vector<int64_t> shape_;
@@ -212,18 +214,22 @@ class BlockReader {
   std::vector<char> block_, unpacked_;
 };
 
-// Links of other kinds than hard and soft ones lead into other files, which nobody chose to read.
-void require_own(hid_t file, const std::string& path) {
-  std::string stranger;
+// Links into other files, which nobody chose to read: they are not followed. Labels that are one are missing.
+void note_links_elsewhere(hid_t file, const std::string& path, std::vector<std::string>& notes) {
+  std::vector<std::string> found;
   const auto visit = [](hid_t, const char* name, const H5L_info_t* link, void* to) -> herr_t {
-    if (link->type == H5L_TYPE_HARD || link->type == H5L_TYPE_SOFT) return 0;
-    *static_cast<std::string*>(to) = name;
-    return 1;
+    if (link->type == H5L_TYPE_EXTERNAL) static_cast<std::vector<std::string>*>(to)->emplace_back(name);
+    return 0;
   };
-  require(H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, visit, &stranger) <= 0, Exit::data,
-          "{}: expected the numbers in this file, found a link into another one: {}; copy them in, as h5copy "
-          "does",
-          path, to_utf8(stranger));
+  H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, visit, &found);
+  for (const std::string& name : found) {
+    require(
+        !is_label_name(name), Exit::data,
+        "{}: expected the numbers in this file, found a link into another one: {}; copy them in, as h5copy "
+        "does",
+        path, to_utf8(name));
+    notes.push_back(left_out_note(name, "it is a link into another file"));
+  }
 }
 
 // The datasets of the file, in groups too, by path. Links to elsewhere are not followed; what has two paths
@@ -246,26 +252,33 @@ std::vector<std::string> datasets_of(hid_t file, const std::string& path) {
 }
 
 // Why an array is none to pack; empty if it is one.
-std::string left_out(const BlockReader& set) {
+std::string why_left_out(const BlockReader& set) {
+  if (!set.names().empty())
+    return fmt::format("it holds {}; call it label if these are the classes", set.names());
   if (!set.element().kind) return "it holds no numbers";
   if (set.shape().empty()) return "it is a single number";
   return is_empty(set.shape()) ? "it is empty" : "";
 }
 
-std::vector<Array> arrays_of(const fs::path& path, int64_t most) {
+std::vector<Array> arrays_of(const fs::path& path, int64_t most, std::vector<std::string>& notes) {
   const Quiet quiet;
   register_lzf();
   const auto file = std::make_shared<const Handle>(hdf5::open_for_reading(path.string()),
                                                    [](hid_t id) { return H5Fclose(id); });
   require(*file >= 0, Exit::data, "{}: expected an HDF5 file, found a damaged or other one ({})",
           path.string(), hdf5::reason());
-  require_own(*file, path.string());
+  note_links_elsewhere(*file, path.string(), notes);
   std::vector<Array> arrays;
   for (const std::string& name : datasets_of(*file, path.string())) {
     const std::string where = path.string() + ": " + to_utf8(name);
     const auto set = std::make_shared<BlockReader>(file, name, where, int64_t(fs::file_size(path)), most);
-    if (const std::string why = left_out(*set); !why.empty()) {
-      log::warn("{}: left out, {}", where, why);
+    if (!set->names().empty() && is_label_name(name))
+      if (auto labels = read_hdf5_names(*file, name, where, int64_t(fs::file_size(path)))) {
+        arrays.push_back(std::move(*labels));
+        continue;
+      }
+    if (const std::string why = why_left_out(*set); !why.empty()) {
+      notes.push_back(left_out_note(name, why));
       continue;
     }
     arrays.push_back({.name = name,
@@ -292,7 +305,8 @@ void try_apart(const fs::path& path, int64_t most) {
     static_cast<void>(!freopen("/dev/null", "w", stderr));
     try {
       std::vector<char> item;
-      for (const Array& array : arrays_of(path, most)) {
+      std::vector<std::string> notes;
+      for (const Array& array : arrays_of(path, most, notes)) {
         if (!array.problem.empty()) continue;
         item.resize(size_t(c10::multiply_integers(array.shape) / array.shape[0] * array.element.bytes));
         for (const int64_t i : {int64_t{0}, array.shape[0] - 1}) array.read(i, 1, item.data());
@@ -310,7 +324,9 @@ void try_apart(const fs::path& path, int64_t most) {
 Source open_hdf5(const PackRequest& request) {
   const fs::path path(request.source);
   try_apart(path, request.most_bytes());
-  Source source = source_of(arrays_of(path, request.most_bytes()), request);
+  std::vector<std::string> notes;
+  std::vector<Array> arrays = arrays_of(path, request.most_bytes(), notes);
+  Source source = source_of(std::move(arrays), request, std::move(notes));
   source.provenance = provenance_of(request.source, {path});
   return source;
 }

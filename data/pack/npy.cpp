@@ -11,10 +11,10 @@
 #include <filesystem>
 #include <memory>
 
+#include "data/pack/array_labels.h"
 #include "data/pack/importers.h"
 #include "data/pack/npy_header.h"
 #include "dist/error.h"
-#include "dist/log.h"
 
 namespace saddle {
 namespace {
@@ -159,7 +159,11 @@ Array open_npy(const fs::path& path, const std::string& name) {
   const auto file = std::make_shared<File>(path.string(), open(path.c_str(), O_RDONLY | O_CLOEXEC));
   int64_t at = 0;
   const auto next = [&](char* to, int64_t bytes) { file->read(at, to, bytes), at += bytes; };
-  return array_in(file, read_npy_header(next, path.string()), name, path.string());
+  const NpyHeader header = read_npy_header(next, path.string());
+  if (is_label_name(name))
+    if (auto texts = read_npy_texts(header, file->size() - header.bytes, next, name, path.string()))
+      return std::move(*texts);
+  return array_in(file, header, name, path.string());
 }
 
 // faces.npy: faces_labels.npy; train_images.npy: train_labels.npy; else labels.npy.
@@ -292,8 +296,9 @@ std::shared_ptr<File> copied(Member& member) {
   return file;
 }
 
-// Nothing if the entry holds no numbers, such as class names.
-std::optional<Array> open_member(const std::shared_ptr<Archive>& archive, int64_t index) {
+// Nothing if the entry holds neither numbers nor labels; a note says why.
+std::optional<Array> open_member(const std::shared_ptr<Archive>& archive, int64_t index,
+                                 std::vector<std::string>& notes) {
   const auto member = std::make_shared<Member>(archive, index);
   const std::string where = member->where();
   const fs::path name(member->name());
@@ -301,14 +306,15 @@ std::optional<Array> open_member(const std::shared_ptr<Archive>& archive, int64_
   int64_t at = 0;
   const auto next = [&](char* to, int64_t bytes) { member->read(at, to, bytes), at += bytes; };
   const NpyHeader header = read_npy_header(next, where);
+  const std::string stem = fs::path(name).replace_extension().string();
+  if (is_label_name(stem))
+    if (auto texts = read_npy_texts(header, member->size() - header.bytes, next, stem, where)) return texts;
   if (!header.element || header.shape.empty() || is_empty(header.shape)) {
-    log::warn("{}: left out, {}", where,
-              !header.element        ? "it holds no numbers"
-              : header.shape.empty() ? "it is a single number"
-                                     : "it is empty");
+    notes.push_back(left_out_note(stem, !header.element        ? why_no_numbers(header)
+                                        : header.shape.empty() ? "it is a single number"
+                                                               : "it is empty"));
     return {};
   }
-  const std::string stem = fs::path(name).replace_extension().string();
   if (header.fortran && header.shape.size() > 1) return array_in(copied(*member), header, stem, where);
   const int64_t there = member->size() - header.bytes;
   const int64_t bytes = checked_bytes(header.shape, header.element->bytes, there, where);
@@ -323,18 +329,20 @@ std::optional<Array> open_member(const std::shared_ptr<Archive>& archive, int64_
                .serial = true};
 }
 
-std::vector<Array> open_npz(const fs::path& path) {
+std::vector<Array> open_npz(const fs::path& path, std::vector<std::string>& notes) {
   const auto archive = std::make_shared<Archive>(path);
   std::vector<Array> arrays;
   for (int64_t index = 0; index < archive->entries(); ++index)
-    if (auto array = open_member(archive, index)) arrays.push_back(std::move(*array));
+    if (auto array = open_member(archive, index, notes)) arrays.push_back(std::move(*array));
   return arrays;
 }
 
 Source open_arrays(const PackRequest& request) {
   const fs::path path(request.source);
   if (path.extension() == ".npz") {
-    Source source = source_of(open_npz(path), request);
+    std::vector<std::string> notes;
+    std::vector<Array> arrays = open_npz(path, notes);
+    Source source = source_of(std::move(arrays), request, std::move(notes));
     source.provenance = provenance_of(request.source, {path});
     return source;
   }

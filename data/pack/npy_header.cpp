@@ -2,7 +2,9 @@
 
 #include <charconv>
 
+#include "data/pack/array_labels.h"
 #include "dist/error.h"
+#include "dist/utf8.h"
 
 namespace saddle {
 namespace {
@@ -155,6 +157,67 @@ NpyHeader read_npy_header(const std::function<void(char* to, int64_t bytes)>& re
   header.element = element_of(header.descr);
   header.bytes = 8 + digits + int64_t{length};
   return header;
+}
+
+namespace {
+
+struct TextType {
+  bool wide = false, swapped = false;  // UTF-32 (U), which may be big-endian; else bytes (S)
+  int64_t bytes = 0;                   // of a text
+};
+
+std::optional<TextType> text_type(const std::string& descr) {
+  const size_t at = descr.find_first_of("SUa");
+  if (at != 1) return {};
+  TextType out{.wide = descr[1] == 'U', .swapped = descr[0] == '>'};
+  const auto [end, error] = std::from_chars(descr.data() + 2, descr.data() + descr.size(), out.bytes);
+  constexpr int64_t kMost = 1 << 20;
+  if (error != std::errc() || end != descr.data() + descr.size() || out.bytes < 1 || out.bytes > kMost)
+    return {};
+  out.bytes *= out.wide ? 4 : 1;
+  return out;
+}
+
+// Zeros fill it up.
+std::string text_of(const std::string& item, const TextType& type, const std::string& where) {
+  std::string out;
+  if (!type.wide) return to_utf8(item.substr(0, item.find_last_not_of('\0') + 1));
+  for (size_t at = 0; at < item.size(); at += 4) {
+    char32_t code = 0;
+    for (size_t k = 0; k < 4; ++k) code |= char32_t{uint8_t(item[at + k])} << 8 * (type.swapped ? 3 - k : k);
+    if (code == 0) continue;
+    require(code <= 0x10FFFF && (code < 0xD800 || code >= 0xE000), Exit::data,
+            "{}: expected a character, found the number {}", where, uint32_t(code));
+    append_code_point(out, code);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<Array> read_npy_texts(const NpyHeader& header, int64_t bytes,
+                                    const std::function<void(char* to, int64_t bytes)>& read,
+                                    const std::string& name, const std::string& where) {
+  const auto type = text_type(header.descr);
+  const auto& shape = header.shape;
+  if (!type || shape.empty() || is_empty(shape) || shape.size() > 2 || (shape.size() == 2 && shape[1] != 1))
+    return {};
+  const int64_t expected = checked_bytes(shape, type->bytes, bytes, where);
+  require(bytes == expected, Exit::data, "{}: expected {} bytes of texts, found {}", where, expected, bytes);
+  std::vector<std::string> texts;
+  std::string item(size_t(type->bytes), '\0');
+  for (int64_t i = 0; i < shape[0]; ++i) {
+    read(item.data(), type->bytes);
+    texts.push_back(text_of(item, *type, where));
+  }
+  return text_labels(name, where, texts);
+}
+
+std::string why_no_numbers(const NpyHeader& header) {
+  if (text_type(header.descr)) return "it holds texts; call it label if they are the classes";
+  if (header.descr.find('O') == 1)
+    return "it holds Python objects; save it with another dtype, such as labels as texts by .astype(str)";
+  return "it holds no numbers";
 }
 
 }  // namespace saddle

@@ -23,4 +23,12 @@ struct NpyHeader {
 // `read` gives the next bytes of the file or throws. Exit::data if they are no such header.
 NpyHeader read_npy_header(const std::function<void(char* to, int64_t bytes)>& read, const std::string& where);
 
+// The texts of types S and U, [N] or [N, 1], which follow the header, as labels; nothing of other arrays.
+// `bytes`: that are there. Exit::data if they are others than the header says.
+std::optional<Array> read_npy_texts(const NpyHeader& header, int64_t bytes,
+                                    const std::function<void(char* to, int64_t bytes)>& read,
+                                    const std::string& name, const std::string& where);
+// Why an array that is none of numbers is left out.
+std::string why_no_numbers(const NpyHeader& header);
+
 }  // namespace saddle

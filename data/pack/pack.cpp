@@ -5,6 +5,7 @@
 #include <atomic>
 #include <filesystem>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "data/pack/room.h"
@@ -29,11 +30,26 @@ struct Damage {
   std::string first;
 
   void add(const Error& error, bool skip) {
-    constexpr int64_t kShown = 10;
+    constexpr size_t kShown = 10;
     if (count++ == 0) first = error.what();
-    if (count <= kShown) log::warn("{}{}", skip ? "skipped: " : "", error.what());
-    if (count == kShown + 1) log::warn("further damaged samples are only counted");
+    if (said.size() > kShown || !said.insert(without_index(error.what())).second) return;
+    if (said.size() <= kShown)
+      log::warn("{}{}", skip ? "skipped: " : "", error.what());
+    else
+      log::warn("further damaged samples are only counted");
   }
+
+ private:
+  // Of an array many samples are damaged in one way: it is said of the first.
+  static std::string without_index(std::string message) {
+    constexpr std::string_view kSample = ": sample ";
+    const size_t at = message.find(kSample);
+    if (at == std::string::npos) return message;
+    const size_t from = at + kSample.size();
+    return message.erase(from, message.find_first_not_of("0123456789", from) - from);
+  }
+
+  std::set<std::string> said;  // without the numbers of samples
 };
 
 // Paths may hold any bytes, JSON only UTF-8.

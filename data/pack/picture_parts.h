@@ -28,6 +28,10 @@ bool holds_pictures(const std::string& path);  // a folder, or an archive with a
 // The pictures below `path`; Exit::data if there are none.
 FileSet open_pictures(const std::string& path);
 
+// The entry of a folder or archive that is called dataset.json in whatever case, be it a file, a folder, or a
+// link that leads nowhere; empty if there is none (stylegan.cpp).
+std::string stylegan_table(const std::string& source);
+
 // How every picture becomes a sample.
 struct CommonFit : Fit {
   Exif exif = Exif::upright;

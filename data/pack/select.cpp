@@ -62,16 +62,20 @@ std::vector<Selection> select(const PackRequest& request, const Source& source) 
   const bool thinned = request.samples > 0 && request.samples < source.count;
   if (!thinned && request.subset.empty() && request.validation.empty()) return {Selection{}};
   std::vector<int64_t> all = spread(source.count, request.samples);
-  const auto some = [&](const std::vector<int64_t>& part, const char* flag) {
-    require(!part.empty(), Exit::usage, "--{}: nothing is left of {} samples", flag, source.count);
-  };
   if (!request.subset.empty()) {
+    const size_t before = all.size();
     all = divide(all, source, parse_share("subset", request.subset), request.seed).chosen;
-    some(all, "subset");
+    require(!all.empty(), Exit::usage, "--subset {}: nothing is left of {} samples{}; choose a larger share",
+            request.subset, before, source.label ? ", divided class by class" : "");
   }
   if (request.validation.empty()) return {Selection{.samples = std::move(all)}};
   Halves halves = divide(all, source, parse_share("validation", request.validation), request.seed + 1);
-  some(halves.chosen, "validation"), some(halves.others, "validation");
+  for (const auto* half : {&halves.chosen, &halves.others})
+    require(!half->empty(), Exit::usage,
+            "--validation {}: of {} samples{} none would be left for {}; choose a {} share",
+            request.validation, all.size(), source.label ? ", divided class by class," : "",
+            half == &halves.chosen ? "validation" : "training",
+            half == &halves.chosen ? "larger" : "smaller");
   return {{.folder = "train", .samples = std::move(halves.others)},
           {.folder = "validation", .samples = std::move(halves.chosen)}};
 }

@@ -13,6 +13,12 @@ namespace saddle {
 namespace {
 
 using nlohmann::json;
+namespace fs = std::filesystem;
+
+std::string lower(std::string text) {
+  for (char& c : text) c = char(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
 
 FileSet open_table(const std::string& source) {
   return open_files(source, [](const std::string& name) { return name == "dataset.json"; });
@@ -32,11 +38,22 @@ json read_table(const Files& files, int64_t most) try {
 
 // Whatever it holds: a table that cannot be read must not make classes of the folders beside it.
 Why accepts(const PackRequest& request) {
-  namespace fs = std::filesystem;
-  const bool found = fs::is_directory(request.source)
-                         ? fs::exists(fs::path(request.source) / "dataset.json")
-                         : is_archive(request.source) && open_table(request.source)->count() > 0;
-  return found ? Why("it holds dataset.json") : std::nullopt;
+  const std::string table = stylegan_table(request.source);
+  return table.empty() ? std::nullopt : Why("it holds " + table);
+}
+
+// What is called so, and is no such table.
+[[noreturn]] void fail_without_table(const std::string& source) {
+  const std::string table = stylegan_table(source);
+  require(!table.empty(), Exit::data, "{}: expected a dataset.json in it, found none", source);
+  const fs::path path = fs::path(source) / table;
+  const bool folder = is_archive(source) ? table.ends_with('/') : fs::is_directory(path);
+  const bool nowhere = fs::is_symlink(path) && !fs::exists(path);
+  fail(Exit::data, "{}: expected the table dataset.json, found {}; {}", path.string(),
+       folder    ? "a folder of that name"
+       : nowhere ? "a link that leads nowhere"
+                 : "another spelling of its name; rename it",
+       kInstead);
 }
 
 using Labels = std::unordered_map<std::string, const json*>;
@@ -118,7 +135,7 @@ PicturePart labels_part(const Files& files, const json& table, const std::string
 
 Source open(const PackRequest& request) {
   const FileSet files = open_pictures(request.source), tables = open_table(request.source);
-  require(tables->count() > 0, Exit::data, "{}: expected a dataset.json in it, found none", request.source);
+  if (tables->count() == 0) fail_without_table(request.source);
   const json table = read_table(*tables, request.most_bytes());
   const CommonFit fit = common_fit(*files, request);
   std::vector<PicturePart> parts{picture_part("image", files, fit)};
@@ -130,6 +147,24 @@ Source open(const PackRequest& request) {
 }
 
 }  // namespace
+
+std::string stylegan_table(const std::string& source) {
+  constexpr const char* kTable = "dataset.json";
+  std::vector<std::string> found;
+  if (fs::is_directory(source)) {
+    std::error_code error;  // a folder that cannot be listed is refused by who reads it
+    for (fs::directory_iterator entry(source, error), end; !error && entry != end; entry.increment(error))
+      if (const std::string name = entry->path().filename().string(); lower(name) == kTable)
+        found.push_back(name);
+  } else if (is_archive(source)) {
+    const auto files = open_files(source, [&](const std::string& name) { return lower(name) == kTable; });
+    found = files->names();
+    for (const std::string& folder : files->folders())
+      if (lower(folder) == kTable) found.push_back(folder + "/");
+  }
+  if (std::find(found.begin(), found.end(), kTable) != found.end()) return kTable;
+  return found.empty() ? "" : *std::min_element(found.begin(), found.end());
+}
 
 const Importer kStyleGan{
     .name = "stylegan",

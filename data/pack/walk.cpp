@@ -52,6 +52,10 @@ std::error_code obstacle(const fs::path& path) {
   return fs::status(path, error).type() == fs::file_type::none ? error : std::error_code();
 }
 
+bool is_of_synology(const std::string& name) {
+  return ("/" + name + "/").find("/@eaDir/") != std::string::npos;
+}
+
 class Walker {
  public:
   Walker(std::string root, bool deep) : root_(std::move(root)), deep_(deep) {}
@@ -136,10 +140,12 @@ nlohmann::json to_json(const LeftOut& all) {
 }
 
 bool is_hidden(const std::string& name) {
-  return name.starts_with('.') || name.starts_with("__MACOSX") || name.find("/.") != std::string::npos;
+  return name.starts_with('.') || name.starts_with("__MACOSX") || name.find("/.") != std::string::npos ||
+         is_of_synology(name);
 }
 
 const char* hidden_reason(const std::string& name) {
+  if (is_of_synology(name)) return "@eaDir of Synology";
   return base_of(name).starts_with("._") || name.starts_with("__MACOSX") ? "._ file of macOS" : "hidden";
 }
 

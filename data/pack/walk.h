@@ -19,9 +19,10 @@ void leave_out(LeftOut& all, const std::string& reason, const std::string& name,
 void leave_out(LeftOut& all, const LeftOut& others);
 nlohmann::json to_json(const LeftOut& all);  // [{"reason", "ending", "files"}]
 
-// Begins with a point (.git, .DS_Store), or is __MACOSX, or lies below such a folder.
+// Begins with a point (.git, .DS_Store), or is __MACOSX or @eaDir, or lies below such a folder.
 bool is_hidden(const std::string& name);
-// Why a hidden file is passed over: macOS leaves files of its own beside others, as ._NAME.
+// Why a hidden file is passed over: macOS leaves files of its own beside others, as ._NAME, Synology's
+// stations thumbnails in @eaDir.
 const char* hidden_reason(const std::string& name);
 
 struct Walk {

@@ -73,7 +73,8 @@ Network find_network(const std::string& name_or_path) {
           "no network '{}': it is neither a file that `saddle bench comm --out` wrote nor one of {}",
           name_or_path, fmt::join(names, ", "));
   std::map<std::string, std::string> values;
-  for (const auto& [key, value] : parse_toml(read_file(name_or_path, kMostTextBytes), name_or_path)) values[key] = value;
+  for (const auto& [key, value] : parse_toml(read_file(name_or_path, kMostTextBytes), name_or_path))
+    values[key] = value;
   const auto number = [&](const std::string& key) {
     require(values.contains(key), Exit::usage, "{} has no '{}': write it with `saddle bench comm --out`",
             name_or_path, key);

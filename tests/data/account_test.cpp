@@ -145,6 +145,27 @@ TEST(Pack, TakesSharesAsPercentagesOrFractions) {
     EXPECT_THAT(error(text), HasSubstr("expected a share")) << text;
 }
 
+TEST(Pack, SaysWhichPartWouldBeEmpty) {
+  const Mixed mixed;
+  const Folder out;
+  const auto error = [&](const std::string& share) {
+    return error_of([&] {
+      pack({.source = mixed.folder / "set", .out = out.path(), .validation = share}, World::alone());
+    });
+  };
+  EXPECT_THAT(error("0.001"),
+              HasSubstr("--validation 0.1%: of 4 samples, divided class by class, none would be "
+                        "left for validation; choose a larger share"));
+  EXPECT_THAT(error("0.999"), HasSubstr("left for training; choose a smaller share"));
+}
+
+TEST(Pack, SaysThatAKindIsReadFromFiles) {
+  const Mixed mixed;
+  for (const char* kind : {"csv", "text"})
+    EXPECT_THAT(error_of([&] { open_source({.source = mixed.folder / "set", .as = kind}); }),
+                HasSubstr("set: expected a file, found a folder"));
+}
+
 TEST(Pack, RepeatsTheErrorOfTheKindThatIsAskedFor) {
   const Mixed mixed;
   const std::string file = mixed.folder / "set/dog/notes.txt";

@@ -31,4 +31,31 @@ inline bool same(const torch::Tensor& a, const torch::Tensor& b) {
   return a.to(torch::kDouble).equal(b.to(torch::kDouble));
 }
 
+// The bytes of a .npy file.
+inline std::string npy(const std::string& descr, const std::string& shape, const std::string& data) {
+  std::string text = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }\n";
+  return std::string("\x93NUMPY\x01\x00", 8) + char(text.size()) + '\0' + text + data;
+}
+
+// Numbers 0, 1, ... of one type.
+template <class T>
+std::string numbers(int64_t count) {
+  std::string out;
+  for (int64_t i = 0; i < count; ++i) {
+    const T value = T(i);
+    out.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  return out;
+}
+
+template <class T>
+std::string values(const std::vector<double>& list) {
+  std::string out;
+  for (const double each : list) {
+    const T value = T(each);
+    out.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  return out;
+}
+
 }  // namespace saddle::test

@@ -132,11 +132,12 @@ TEST_F(Claims, ThatAFifoOrADeviceIsAShardAreNotWaitedFor) {
 TEST_F(Claims, ThatAFifoIsASourceAreNotWaitedFor) {
   const std::string fifo = folder_ / "x.csv";
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
-  for (const Importer* importer : importers())
-    if (importer != &kMixtures)
-      EXPECT_THAT(error_of([&] { open_source({.source = fifo, .as = importer->name}); }),
-                  HasSubstr("expected a file or a folder"))
-          << importer->name;
+  for (const Importer* importer : importers()) {
+    if (importer == &kMixtures) continue;
+    EXPECT_THAT(error_of([&] { open_source({.source = fifo, .as = importer->name}); }),
+                HasSubstr("expected a file or a folder"))
+        << importer->name;
+  }
   EXPECT_THAT(error_of([&] { open_source({.source = fifo, .as = ""}); }), HasSubstr("expected a file or"));
 }
 
@@ -205,7 +206,8 @@ TEST_F(Claims, OfAShardThatLeadsIntoAnotherFileAreRefused) {
 }
 
 TEST_F(Claims, OfAnHdf5FileToPackThatLeadsIntoAnotherFileAreRefused) {
-  const std::string path = folder_ / "biggan.h5", golden = SADDLE_SOURCE_DIR "/tests/data/golden/biggan.hdf5";
+  const std::string path = folder_ / "biggan.h5",
+                    golden = SADDLE_SOURCE_DIR "/tests/peers/goldens/arrays/biggan.hdf5";
   fs::copy_file(golden, path);
   EXPECT_EQ(error_of([&] { kHdf5.open({.source = path}); }), "");
   change(path, [&](hid_t file) {

@@ -88,6 +88,48 @@ TEST(Classes, AFileOfNamesNamesNumbersToo) {
               HasSubstr("has no labels"));
 }
 
+TEST(Classes, AreNoPartsOfASet) {
+  const Folder folder;
+  test::Contents contents;
+  const auto add = [&](const std::string& set, const std::vector<const char*>& names) {
+    for (const char* name : names) test::put(folder / (set + "/" + name), picture());
+  };
+  const auto error = [&](const std::string& set, const std::string& as = "") {
+    return error_of([&] { open_source({.source = folder / set, .as = as}); });
+  };
+  add("deep", {"train/a/1.png", "train/b/2.png", "val/a/3.png", "val/b/4.png"});
+  EXPECT_THAT(error("deep"), AllOf(HasSubstr("found parts of a set: train, val"), HasSubstr("deep/train, "),
+                                   HasSubstr("deep/val"), HasSubstr("--classes FILE")));
+  EXPECT_EQ(error("deep", "pictures"), "");
+  add("flat", {"Testing/1.png", "TRAINING/2.png"});
+  EXPECT_THAT(error("flat"), HasSubstr("parts of a set: TRAINING, Testing"));
+  add("one", {"train/a/1.png", "train/b/2.png"});
+  EXPECT_THAT(error("one"), HasSubstr("parts of a set: train;"));
+  add("other", {"train/1.png", "car/2.png"});
+  EXPECT_EQ(error("other"), "");
+  for (const char* name : {"train/a/1.png", "test/a/2.png"}) contents.emplace_back(name, picture());
+  test::put_zip(folder / "set.zip", contents);
+  EXPECT_THAT(error("set.zip"), HasSubstr("unpack it and pack each"));
+}
+
+TEST(Classes, OfNamesThatAreNoUtf8StayApart) {
+  const Folder folder;
+  for (const char* name : {"a\xff/1.png", "a\xfe/2.png"}) test::put(folder / name, picture());
+  EXPECT_THAT(open_source({.source = folder.path()}).schema["label"].class_names,
+              ElementsAre("a\\xfe", "a\\xff"));
+}
+
+TEST(Classes, AreOfOneLevel) {
+  const Folder folder;
+  for (const char* name : {"a/1/1.png", "a/2/2.png", "b/3.png", "@eaDir/a/4.png", "a/@eaDir/5.png"})
+    test::put(folder / name, picture());
+  const Source source = open_source({.source = folder.path()});
+  EXPECT_THAT(source.schema["label"].class_names, ElementsAre("a", "b"));
+  EXPECT_EQ(source.count, 3);
+  EXPECT_THAT(source.notes, ElementsAre("2 folders below the classes are no classes of their own: a/1, a/2"));
+  EXPECT_EQ(source.left_out.begin()->first.first, "@eaDir of Synology");
+}
+
 TEST(Classes, AFileOfNamesIsReadOrRefusedByLine) {
   const Folder folder;
   const auto read = [&](const std::string& text) {

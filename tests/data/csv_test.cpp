@@ -61,11 +61,6 @@ TEST(PackCsv, TakesANamedColumnForClasses) {
   EXPECT_EQ(describe(fractions.source.schema), "x float32 [2]");
 }
 
-TEST(PackCsv, TakesLatin1ForTexts) {
-  EXPECT_THAT(Table("1,caf\xe9\n2,tea\n3,tea\n").source.schema["label"].class_names,
-              ElementsAre("caf\xc3\xa9", "tea"));
-}
-
 TEST(PackCsv, NamesTheLineThatIsDamaged) {
   const auto message = [](const std::string& text) {
     return error_of([&] {
@@ -126,6 +121,64 @@ TEST(PackCsv, ReadsNoSeparatorOfThousandsAsADecimalMark) {
               AllOf(HasSubstr("line 2, column a"), HasSubstr("found \"1,234\""), HasSubstr("thousands")));
   EXPECT_THAT(refusal("a,b\n1 234,5\n1 234,6\n"), HasSubstr("found \"1 234\""));
   EXPECT_THAT(refusal("5,12%\n6,12%\n7,13%\n"), HasSubstr("found \"12%\""));
+}
+
+TEST(PackCsv, TakesNoOtherCodingForUtf8) {
+  EXPECT_THAT(Table("1,caf\xc3\xa9\n2,tea\n3,tea\n").source.schema["label"].class_names,
+              ElementsAre("caf\xc3\xa9", "tea"));
+  EXPECT_THAT(
+      refusal("1,tea\n2,caf\xe9\n3,tea\n"),
+      AllOf(HasSubstr("a.csv: line 2: expected UTF-8, found the byte e9"), HasSubstr("iconv -f LATIN1")));
+  EXPECT_THAT(refusal("\xfc,b\n1,2\n3,4\n"), HasSubstr("line 1: expected UTF-8"));
+}
+
+TEST(PackCsv, SaysWhatItsFirstRowIsTakenFor) {
+  EXPECT_THAT(Table("a,b,kind\n1,2,x\n3,4,y\n5,6,y\n").source.notes,
+              ElementsAre("header: a, b, kind; classes: kind"));
+  EXPECT_THAT(Table("2001,2002,2003\n1.5,2.5,3.5\n").source.notes,
+              ElementsAre("no header: the first row, 2001 | 2002 | 2003, is a sample"));
+  EXPECT_THAT(Table("x,label\n1,0.5\n2,1.7\n").source.notes,
+              ElementsAre(AllOf(HasSubstr("column label"), HasSubstr("0.5"), HasSubstr("no class")),
+                          "header: x, label"));
+}
+
+TEST(PackCsv, LeavesOutTheIndexOfPandas) {
+  for (const char* text :
+       {",x,y\n0,1.5,2\n1,3,4\n", ",0,1\n0,1.5,2\n1,3,4\n", "Unnamed: 0,x,y\n0,1.5,2\n1,3,4\n",
+        "\"\",\"x\",\"y\"\n\"ann\",1.5,2\n\"bob\",3,4\n"}) {
+    const Table table(text);
+    EXPECT_TRUE(same(all(table.source, "x"), torch::tensor({1.5, 2.0, 3.0, 4.0}).reshape({2, 2}))) << text;
+    EXPECT_THAT(table.source.notes, testing::Contains(HasSubstr("left out: column 1: it has no name")))
+        << text;
+  }
+}
+
+TEST(PackCsv, TakesPointsForThousandsWhereSemicolonsSeparate) {
+  EXPECT_THAT(refusal("1.234;2.000\n2.345;5\n"),
+              AllOf(HasSubstr("line 1: 1.234 can be 1.234 or 1234"), HasSubstr("--decimal point")));
+  EXPECT_EQ(refusal("1.234;2.000\n2.345;5\n", {.source = "", .decimal = "point"}), "");
+  EXPECT_EQ(refusal("1.234;2.05\n2.345;5\n"), "");  // no thousands have two digits
+  EXPECT_EQ(refusal("1.234,2.000\n2.345,5\n"), "");
+}
+
+TEST(PackCsv, BlamesWhatIsWrong) {
+  EXPECT_THAT(
+      refusal("a,b\n\"1,234\",\"5,678\"\n\"2,345\",\"6,789\"\n"),
+      AllOf(HasSubstr("line 2, column a: expected numbers, found \"1,234\""), HasSubstr("thousands")));
+  EXPECT_THAT(refusal("a,b,c\n"), HasSubstr("found only a header: a, b, c"));
+  EXPECT_THAT(refusal("a;b\n50%;1\n60%;2\n"),
+              HasSubstr("found \"50%\"; write it without the sign of percent"));
+  EXPECT_THAT(refusal("a;b\n1'234;1\n1'235;2\n"), HasSubstr("\"1'234\"; write it without separators"));
+  EXPECT_THAT(refusal("a;b\n1.234,5;1\n1.235,5;2\n", {.source = "", .decimal = "comma"}),
+              HasSubstr("\"1.234,5\"; write it without separators of thousands"));
+  EXPECT_THAT(refusal("# made by hand\n1,2\n3,4\n"), HasSubstr("the first row begins with #"));
+}
+
+TEST(PackCsv, ReadsExcelsWordOnTheSeparator) {
+  for (const char* text : {"sep=;\na;b\n1,5;2\n3;4\n", "SEP=|\r\n1.5|2\r\n3|4\r\n"})
+    EXPECT_TRUE(same(all(Table(text).source, "x"), torch::tensor({1.5, 2.0, 3.0, 4.0}).reshape({2, 2})))
+        << text;
+  EXPECT_THAT(refusal("sep=;\na;b\n1;2\n3;x\n"), HasSubstr("line 4, column b"));
 }
 
 TEST(PackCsv, SeparatesBySpaces) {

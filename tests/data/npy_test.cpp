@@ -17,26 +17,13 @@ using test::counted;
 using test::error_of;
 using test::Folder;
 using test::golden;
+using test::npy;
+using test::numbers;
 using test::open;
 using test::same;
+using test::values;
 using testing::AllOf;
 using testing::HasSubstr;
-
-std::string npy(const std::string& descr, const std::string& shape, const std::string& data) {
-  std::string text = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }\n";
-  return std::string("\x93NUMPY\x01\x00", 8) + char(text.size()) + '\0' + text + data;
-}
-
-// Numbers 0, 1, ... of one type.
-template <class T>
-std::string numbers(int64_t count) {
-  std::string out;
-  for (int64_t i = 0; i < count; ++i) {
-    const T value = T(i);
-    out.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
-  return out;
-}
 
 std::string big_endian(std::string data, size_t width) {
   for (size_t at = 0; at < data.size(); at += width)
@@ -113,16 +100,6 @@ TEST(PackNpy, TakesBoolsForBlackAndWhite) {
 
 torch::Tensor images_of(const std::string& path, const std::string& range = "") {
   return all(open_source({.source = path, .out = "", .range = range}), "image").flatten().to(torch::kLong);
-}
-
-template <class T>
-std::string values(const std::vector<double>& list) {
-  std::string out;
-  for (const double each : list) {
-    const T value = T(each);
-    out.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
-  return out;
 }
 
 TEST(PackNpy, ScalesPicturesOfAnyNumbers) {

@@ -113,5 +113,28 @@ TEST(Fit, CropsTheMiddleAndKeepsTheMean) {
   EXPECT_TRUE((square == 200).all().item<bool>());
 }
 
+TEST(Picture, RefusesAnimatedPngAsOtherAnimations) {
+  const std::string still = encode_png(noise(3, 4, 5));
+  constexpr size_t kPixels = 8 + 25;  // behind the signature and the head
+  const auto with = [&](uint64_t frames) {
+    return std::string(still).insert(
+        kPixels, test::png_chunk("acTL", test::big_endian(frames, 4) + test::big_endian(0, 4)));
+  };
+  EXPECT_THAT(error_of([&] { decode_picture("x", with(7)); }), HasSubstr("x: an animated PNG of 7 frames"));
+  EXPECT_THAT(error_of([&] { picture_info("x", with(7)); }), HasSubstr("an animated PNG of 7 frames"));
+  EXPECT_EQ(error_of([&] { decode_picture("x", with(1)); }), "");
+}
+
+TEST(Picture, NamesTheColoursOfTiffThatAreNotRead) {
+  const Folder folder;
+  for (const auto& [kind, name] :
+       {std::pair{PHOTOMETRIC_YCBCR, "YCbCr"}, {PHOTOMETRIC_CIELAB, "CIE L*a*b*"}}) {
+    const auto tag = [kind = kind](TIFF* tiff) { TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, kind); };
+    test::write_tiff(folder / "a.tif", {{noise(3, 4, 6), tag}});
+    EXPECT_THAT(error_of([&] { read_picture(folder / "a.tif", 3); }),
+                HasSubstr(std::string("(") + name + ")"));
+  }
+}
+
 }  // namespace
 }  // namespace saddle

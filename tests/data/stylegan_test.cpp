@@ -141,6 +141,34 @@ TEST(StyleGan, NeverLeavesADamagedTableToAnotherImporter) {
   EXPECT_EQ(error("no json", "pictures"), "");  // asked for
 }
 
+TEST(StyleGan, NamesATableThatIsNone) {
+  const std::string picture = encode_png(pictures(1, 3)[0]);
+  const auto error = [&](const char* table, auto make) {
+    const Folder folder;
+    for (const char* name : {"set/00000/0.png", "set/00001/1.png"}) test::put(folder / name, picture);
+    make(folder / (std::string("set/") + table));
+    const std::string below = error_of([&] { open_source({.source = folder.path()}); });
+    EXPECT_THAT(below, HasSubstr(std::string("holds set/") + table)) << table;
+    return error_of([&] { open_source({.source = folder / "set"}); });
+  };
+  const auto link = [](const std::string& path) { std::filesystem::create_symlink("gone", path); };
+  const auto folder = [](const std::string& path) { test::put(path + "/x", ""); };
+  const auto file = [](const std::string& path) { test::put(path, R"({"labels": null})"); };
+  EXPECT_THAT(error("dataset.json", link), AllOf(HasSubstr("set/dataset.json: expected the table"),
+                                                 HasSubstr("found a link that leads nowhere")));
+  EXPECT_THAT(error("dataset.json", folder), HasSubstr("found a folder of that name"));
+  EXPECT_THAT(error("Dataset.JSON", file), HasSubstr("Dataset.JSON: expected the table dataset.json, found "
+                                                     "another spelling of its name; rename it"));
+}
+
+TEST(StyleGan, NotesClassesWithoutASample) {
+  const Folder folder;
+  for (const char* name : {"0.png", "1.png"}) test::put(folder / name, encode_png(pictures(1, 3)[0]));
+  test::put(folder / "dataset.json", R"({"labels": [["0.png", 0], ["1.png", 1000]]})");
+  EXPECT_THAT(open_source({.source = folder.path()}).notes,
+              testing::ElementsAre("999 of 1001 classes have no sample and keep their numbers: 1 to 999"));
+}
+
 TEST(StyleGan, IsNotPassedOverOneFolderBelow) {
   const Folder folder;
   test::put(folder / "set/0.png", encode_png(pictures(1, 3)[0]));

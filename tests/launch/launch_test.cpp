@@ -262,7 +262,7 @@ TEST_F(Launch, ADryRunSaysWhatItWouldBeBesideTheScript) {
   EXPECT_EQ(slurm.status, 0) << slurm.output;
   EXPECT_THAT(slurm.output,
               AllOf(HasSubstr("2 nodes with 4 ranks each, 8 in all"), HasSubstr("8G of each"),
-                    HasSubstr("a batch of 256 is 32 samples a rank"), HasSubstr("2000 samples of x")));
+                    HasSubstr("a batch of 256 is 32 samples a rank"), HasSubstr("100 samples of x")));
   EXPECT_THAT(read_file(*folder_ / "script"), AllOf(HasSubstr("#!/bin/bash"), HasSubstr("--mem=8G")));
   const Result mpi = launch("mpi gan-ns -n 3 --data ring --out dry --dry-run 2>&1 >command");
   EXPECT_EQ(mpi.status, 0) << mpi.output;

@@ -26,6 +26,7 @@ using test::Folder;
 using test::Result;
 using test::shell;
 using testing::AllOf;
+using testing::AnyOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -272,7 +273,8 @@ TEST_F(Process, AWorldThatIsNoneIsRefusedByEveryCommandThatNeedsRanks) {
 TEST_F(Process, OfMpiThatDoesNotStartALineOfOursTells) {
   const Result result = saddle("list systems", test::on_ranks(2) + "-x OMPI_MCA_pml=none-such ");
   EXPECT_NE(result.status, 0);
-  EXPECT_THAT(result.output, HasSubstr("saddle: rank 1 ("));
+  // Of one of them: mpirun ends the others.
+  EXPECT_THAT(result.output, AnyOf(HasSubstr("saddle: rank 0 ("), HasSubstr("saddle: rank 1 (")));
   EXPECT_THAT(result.output, HasSubstr("MPI did not start"));
 }
 

@@ -81,7 +81,7 @@ salloc -Q -n 4 mpirun -n 2 --bind-to none "$saddle" train gan-ns --data ring --o
 say "plain processes in shells of jobs, without HOME and TMPDIR"
 shell() {  # NAME COMMAND...: checks the data and trains on one rank, by that command
   local name=$1; shift
-  env -u HOME TMPDIR=/nowhere "$@" "$saddle check ring && $saddle train gan-ns --data ring --out shell-$name $(echo $flags) && echo all done" >err 2>&1 &&
+  env -u HOME TMPDIR="$work/nowhere" "$@" "$saddle check ring && $saddle train gan-ns --data ring --out shell-$name $(echo $flags) && echo all done" >err 2>&1 &&
     grep -q 'all done' err && grep -q ' 1 rank on cpu' err || fail "$name: $(cat err)"
   echo "$name: $(grep -c . err) lines, the last but one: $(tail -n 2 err | head -n 1 | cut -c1-100)"
 }

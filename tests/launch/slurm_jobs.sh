@@ -30,7 +30,7 @@ state() { squeue -h -j "$job" -o %T 2>/dev/null || true; }
 step() { grep -o '^{[^}]*"step":[0-9]*' "$1/log.jsonl" 2>/dev/null | tail -n 1 | grep -o '[0-9]*$' || echo 0; }
 beyond() { [ "$(step "$1")" -gt "$2" ]; }
 is() { [ "$(state)" = "$1" ]; }
-trains() { within 40 beyond "$1" "$(($(step "$1") + 400))" || fail "$1 does not train"; }
+trains() { within 120 beyond "$1" "$(($(step "$1") + 400))" || fail "$1 does not train"; }
 # Slurm starts a requeued job after two minutes. In the same second it would refuse: "Job credential revoked".
 release() { within 20 is PENDING || fail "job $job was not requeued"; scontrol update JobId="$job" StartTime=now+3; }
 goes_on() { release; within 40 is RUNNING || fail "job $job does not start again"; }
