@@ -23,9 +23,9 @@ Result saddle(const Folder& folder, const std::string& arguments) {
 TEST(Paths, OfAnyBytesArePackedTrainedOnAndResumed) {
   const Folder folder;
   std::string table =
-      "a,b,gr\xf6\xdf"
+      "a,b,gr\xc3\xb6\xc3\x9f"
       "e\n";
-  for (int i = 0; i < 40; ++i) table += fmt::format("{},{},{}\n", i, i * 0.5, i % 2 ? "caf\xe9" : "tea");
+  for (int i = 0; i < 40; ++i) table += fmt::format("{},{},{}\n", i, i * 0.5, i % 2 ? "caf\xc3\xa9" : "tea");
   test::put(folder / "caf\xe9.csv", table);
   const auto run = [&](const std::string& arguments) {
     const Result result = saddle(folder, arguments);
