@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A training on two ranks whose ports strangers attack in every other ten seconds, with watch.timeout=2: its steps then and in
-# between, and how long a rank that is stopped meanwhile goes unnoticed.
+# between, and how long a rank that is stopped meanwhile goes unnoticed. The ranks' own ports are attacked while they start, too;
+# mpirun's only once they have: OpenMPI waits there for each stranger in turn, and so starts nothing under this attack.
 #   tests/bench/strangers.sh [SECONDS=240] [CONNECTIONS_A_SECOND=100]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -8,17 +9,23 @@ seconds=${1:-240} rate=${2:-100} saddle=$(realpath "${SADDLE_BUILD:-.build}/sadd
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
 "$saddle" pack ring8 --samples 20000 --seed 1 --out "$work/data" >/dev/null 2>&1
-python3 tests/bench/strangers.py "$((seconds + 15))" "$rate" saddle mpirun orted >"$work/strangers" & strangers=$!
+python3 tests/bench/strangers.py 100 "$rate" saddle >/dev/null & early=$!
 mpirun -n 2 --oversubscribe --bind-to none "$saddle" train gan-ns --data "$work/data" --out "$work/run" --steps 100000000 \
   --set watch.timeout=2 --set sample.every=0 --set tick.every=50 >"$work/out" 2>&1 & job=$!
+for ((i = 0; i < 60; ++i)); do [ -s "$work/run/log.jsonl" ] && break; sleep 1; done
+kill $early
+python3 tests/bench/strangers.py "$((seconds + 15))" "$rate" saddle mpirun orted >"$work/strangers" & strangers=$!
 sleep "$seconds"
 kill -0 $job || { echo "the training ended:"; tail -n 5 "$work/out"; exit 1; }
 victim=$(pgrep -f "^$saddle train gan-ns --data $work/data" | tail -n 1)
 start=$(date +%s.%N)
+since() { awk "BEGIN { printf \"%.1f\", $(date +%s.%N) - $start }"; }
 kill -STOP "$victim"
+until grep -q "has given no sign of life" "$work/out" || ! kill -0 $job 2>/dev/null; do sleep 0.05; done
+found=$(since)
 status=0; wait $job || status=$?
-echo "a rank stopped under attack: the job ended with $status after $(awk "BEGIN { printf \"%.1f\", $(date +%s.%N) - $start }") s"
-tail -n 1 "$work/out"
+echo "a rank stopped under attack: found after $found s, and mpirun ended with $status after $(since) s"
+grep -m 1 "has given no sign of life" "$work/out"
 kill -KILL "$victim" 2>/dev/null || true
 wait $strangers
 python3 - "$work/strangers" "$work/run/log.jsonl" <<'END'
