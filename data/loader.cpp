@@ -66,6 +66,17 @@ torch::Tensor to_model(const torch::Tensor& raw, torch::Device device, torch::Sc
   return there.to(type);
 }
 
+Batch zero_rows(const std::vector<Field>& fields, int64_t rows, torch::Device device,
+                torch::ScalarType dtype) {
+  Batch batch;
+  for (const Field& field : fields) {
+    batch.set(field.name, to_model(empty_rows(field, rows).zero_(), device, dtype));
+    if (field.variable)
+      batch.set(length_name(field), torch::zeros({rows}, torch::dtype(torch::kLong).device(device)));
+  }
+  return batch;
+}
+
 // Readers claim batches in order and finish them in any; `next` takes them in order. A seek starts a new
 // generation: what readers of an older one bring is dropped.
 struct Loader::Impl {

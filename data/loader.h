@@ -44,5 +44,8 @@ class Loader {
 
 // How a sample enters a net: uint8 and uint16 -> floats in [-1, 1], other floats cast, integers untouched.
 torch::Tensor to_model(const torch::Tensor& raw, torch::Device device, torch::ScalarType dtype);
+// Rows of zeros as nets see them, with the lengths of variable fields.
+Batch zero_rows(const std::vector<Field>& fields, int64_t rows, torch::Device device,
+                torch::ScalarType dtype);
 
 }  // namespace saddle

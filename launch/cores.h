@@ -23,7 +23,8 @@ struct Threads {
 Threads compute_threads(int64_t option, int64_t share);
 Threads compute_threads(const Comm& comm, int64_t option = 0);
 
-// Gives this rank its compute threads. Warns where threads outnumber cores.
+// Gives this rank its compute threads, on which subnormal numbers count as zero. Warns where threads
+// outnumber cores.
 void share_cores(const Comm& comm, int64_t option);
 
 }  // namespace saddle

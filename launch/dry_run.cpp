@@ -137,7 +137,7 @@ std::string proof(Prepared& prepared, int64_t ranks, const std::string& device) 
   std::string text =
       line("system", fmt::format("{}: {}", o.system, system_entry(o.system).about)) +
       line("data", fmt::format("{}: {} samples of {}", o.data, prepared.data->size(), describe(schema))) +
-      line("labels", labels_line(schema, system.classes)) + line("nets", system.summary()) +
+      line("labels", labels_line(schema, system.classes())) + line("nets", system.summary()) +
       line("ranks", ranks_line(o, plan.flags.trainers, ranks / plan.flags.trainers, device)) +
       line("length", length_line(prepared)) + line("memory", memory_line(*prepared.trainer)) +
       line("out", out_line(plan.flags.out));

@@ -25,7 +25,9 @@ struct EvaluateFlags {
 int evaluate(World& world, const EvaluateFlags& flags) {
   const Comm comm = world.comm("cpu");
   const auto loaded = load_run(flags.run, comm, flags.step);
-  const Drawing drawing{.count = flags.count, .seed = flags.seed};
+  std::shared_ptr<Dataset> given;
+  comm.together([&] { given = loaded->system->given.empty() ? nullptr : loaded->data(); });
+  const Drawing drawing{.count = flags.count, .seed = flags.seed, .data = given.get()};
   const Batch samples = draw_samples(*loaded->system, drawing, comm);
   comm.together([&] {
     if (comm.rank() != 0) return;

@@ -1,6 +1,7 @@
 // saddle export.
 #include "launch/export.h"
 
+#include "data/loader.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/json.h"
@@ -19,7 +20,7 @@ using nlohmann::json;
 using Kind = Tape::Request::Kind;
 
 // One input of the exported function.
-struct Input {
+struct Argument {
   std::string name;
   Kind kind;
   std::vector<int64_t> shape;  // of a sample
@@ -29,34 +30,37 @@ struct Input {
 // What is exported: nets, a function, and what goes in and comes out.
 struct Target {
   std::vector<Net> nets;
-  std::vector<Input> inputs;
+  std::vector<Argument> inputs;
   std::string output;
   std::vector<int64_t> output_shape;  // of a sample; of one net by itself it is not known
   TensorFunction run;
 };
 
-Sampling sampling_of(const System& system, Range samples, const torch::Tensor& y, bool raw,
+Sampling sampling_of(const System& system, Range samples, Batch given, bool raw,
                      std::function<torch::Tensor(at::IntArrayRef)> replay = {}) {
   return {
       {.purpose = "export", .samples = samples, .dtype = system.context().dtype, .replay = std::move(replay)},
-      y,
+      std::move(given),
       raw};
 }
 
-Input labels_of(const System& system) {
-  return {.name = "y", .kind = Kind::labels, .shape = {}, .classes = system.classes};
+// What samples are made of, beside latents: labels as "y", others by their names.
+Argument given_of(const Field& field) {
+  if (field.classes > 0 && field.shape.empty())
+    return {.name = "y", .kind = Kind::integers, .shape = {}, .classes = field.classes};
+  return {.name = field.name, .kind = Kind::uniform, .shape = field.shape};
 }
 
-torch::Tensor example(const Input& input, int64_t count, torch::ScalarType dtype) {
+torch::Tensor example(const Argument& input, int64_t count, torch::ScalarType dtype) {
   const Stream stream(0, "export " + input.name);
   const Range range{0, count};
-  if (input.kind == Kind::labels) return integers(stream, range, input.classes);
-  return (input.kind == Kind::latent ? normal : uniform)(stream, range, input.shape, dtype);
+  if (input.kind == Kind::integers) return integers(stream, range, input.classes);
+  return (input.kind == Kind::normal ? normal : uniform)(stream, range, input.shape, dtype);
 }
 
 std::vector<torch::Tensor> examples(const Target& target, int64_t count, torch::ScalarType dtype) {
   std::vector<torch::Tensor> all;
-  for (const Input& input : target.inputs) all.push_back(example(input, count, dtype));
+  for (const Argument& input : target.inputs) all.push_back(example(input, count, dtype));
   return all;
 }
 
@@ -64,9 +68,11 @@ std::vector<torch::Tensor> examples(const Target& target, int64_t count, torch::
 TensorFunction sampler(System& system, bool raw) {
   return [&system, raw](const std::vector<torch::Tensor>& inputs) {
     size_t next = 0;
-    Sampling sampling =
-        sampling_of(system, {0, inputs[0].size(0)}, system.classes > 0 ? inputs.back() : torch::Tensor(), raw,
-                    [&](at::IntArrayRef) { return inputs.at(next++); });
+    const size_t first_given = inputs.size() - system.given.size();
+    Batch given;
+    for (size_t i = 0; i < system.given.size(); ++i) given.set(system.given[i].name, inputs[first_given + i]);
+    Sampling sampling = sampling_of(system, {0, inputs[0].size(0)}, std::move(given), raw,
+                                    [&](at::IntArrayRef) { return inputs.at(next++); });
     return (*system.draw(sampling).begin()).second;
   };
 }
@@ -77,7 +83,7 @@ TensorFunction one_net(const Net& net, bool raw) {
     Network& shown = net.shown(raw);
     const bool training = shown.training();
     shown.train(false);
-    const torch::Tensor out = shown.forward(inputs[0], inputs.size() > 1 ? inputs[1] : torch::Tensor());
+    const torch::Tensor out = net.run(shown, {inputs[0], inputs.size() > 1 ? inputs[1] : torch::Tensor()});
     shown.train(training);
     return out;
   };
@@ -99,7 +105,8 @@ std::vector<Net> chosen_nets(const System& system, const std::vector<std::string
 Target target_of(LoadedRun& run, const ExportOptions& options) {
   System& system = *run.system;
   Sampling probe = sampling_of(
-      system, {0, 2}, system.classes > 0 ? torch::zeros({2}, torch::kLong) : torch::Tensor(), options.raw);
+      system, {0, 2}, zero_rows(system.given, 2, system.context().comm.device(), system.context().dtype),
+      options.raw);
   Batch samples;
   const Tape tape = probe.record([&] { samples = system.draw(probe); });
   const auto& [field, image] = *samples.begin();
@@ -117,7 +124,8 @@ Target target_of(LoadedRun& run, const ExportOptions& options) {
     target.output = "output";
     target.run = one_net(target.nets.front(), options.raw);
   }
-  if (system.classes > 0) target.inputs.push_back(labels_of(system));
+  for (const Field& field : system.given)
+    if (names == sampled || given_of(field).kind == Kind::integers) target.inputs.push_back(given_of(field));
   return target;
 }
 
@@ -127,11 +135,11 @@ json with_batch(const std::vector<int64_t>& shape) {
   return sizes;
 }
 
-json describe_input(const Input& input, torch::ScalarType dtype) {
+json describe_input(const Argument& input, torch::ScalarType dtype) {
   json is = {{"name", input.name}, {"shape", with_batch(input.shape)}};
-  is["dtype"] = input.kind == Kind::labels ? "int64" : dtype == torch::kDouble ? "float64" : "float32";
-  if (input.kind == Kind::labels) is["classes"] = input.classes;
-  if (input.kind == Kind::latent) is["distribution"] = "normal, mean 0, standard deviation 1";
+  is["dtype"] = input.kind == Kind::integers ? "int64" : dtype == torch::kDouble ? "float64" : "float32";
+  if (input.kind == Kind::integers) is["classes"] = input.classes;
+  if (input.kind == Kind::normal) is["distribution"] = "normal, mean 0, standard deviation 1";
   return is;
 }
 
@@ -162,7 +170,7 @@ json describe(LoadedRun& run, const Target& target, bool raw) {
     nets.push_back(net.name);
     averaged = averaged || &net.shown(raw) != net.live.get();
   }
-  for (const Input& input : target.inputs)
+  for (const Argument& input : target.inputs)
     inputs.push_back(schema.has(input.name) ? describe_field(schema, input.name, input.shape)
                                             : describe_input(input, dtype));
   return {

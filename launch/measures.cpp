@@ -131,7 +131,7 @@ double mean_output(const Net& d, const Batch& samples, const Comm& comm, int64_t
   d.live->train(false);
   for (int64_t first = 0; first + batch <= all.size(0); first += batch) {
     const torch::Tensor y = samples.has("label") ? mine(samples["label"], first) : torch::Tensor();
-    const torch::Tensor out = d(mine(all, first).to(d.dtype), y).to(torch::kDouble);
+    const torch::Tensor out = d({mine(all, first).to(d.dtype), y}).x.to(torch::kDouble);
     sums += torch::stack({out.sum(), torch::full_like(out.sum(), static_cast<double>(out.numel()))});
   }
   d.live->train(true);

@@ -22,16 +22,18 @@ struct Part {
   double share = 1;  // of the global batch's samples
 };
 
-// Collective. One optimizer step of the phase's player on all `parts`; all other players are frozen. The
-// gradient is that of the mean loss over the global batch, also if parts or ranks hold different numbers of
-// samples, or none. Spans of the trace: "D forward", "D backward", "D wait", "D optimizer".
+// Collective. One optimizer step of each of the phase's players on all `parts`, if it has a loss, and its
+// work; all other players are frozen. The gradient is that of the mean loss over the global batch, also if
+// parts or ranks hold different numbers of samples, or none. Spans of the trace: "D forward", "D backward",
+// "D wait", "D optimizer", "D work".
 void optimise(System& system, const Phase& phase, Step& step, const std::vector<Part>& parts,
               const StepRule& rule = {});
 
 // Its two halves. `descend` is the device's work: the host only starts it, the same from step to step, so
-// that it can be captured (graphs.h). `follow` runs what may count on the host: Player::after_step.
+// that it can be captured (graphs.h). `follow` runs what may count on the host: Player::after_step,
+// Phase::work.
 void descend(System& system, const Phase& phase, Step& step, const std::vector<Part>& parts,
              const StepRule& rule);
-void follow(const Phase& phase);
+void follow(const Phase& phase, Step& step);
 
 }  // namespace saddle

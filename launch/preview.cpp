@@ -15,15 +15,43 @@ namespace {
 
 constexpr int64_t kPiece = 500;  // samples drawn at once
 
-torch::Tensor labels_for(const System& system, const Drawing& drawing, Range range) {
-  if (system.classes == 0) return {};
-  const auto options = torch::dtype(torch::kLong).device(system.context().comm.device());
-  if (drawing.label >= 0) return torch::full({range.count}, drawing.label, options);
-  return torch::arange(range.first, range.first + range.count, options).remainder(system.classes);
+bool is_label(const Field& field) {
+  return field.classes > 0 && field.shape.empty();
 }
 
-// [N, D] -> [N, 2]: the two leading principal components of `real`.
+// Fields other than labels: what images are made of.
+bool is_given_samples(const System& system) {
+  return std::any_of(system.given.begin(), system.given.end(), [](const Field& f) { return !is_label(f); });
+}
+
+Batch given_to(const System& system, const Drawing& drawing, Range range) {
+  const torch::Device device = system.context().comm.device();
+  Batch given;
+  for (const Field& field : system.given) {
+    if (is_label(field)) {
+      const torch::Tensor in_turn =
+          torch::arange(range.first, range.first + range.count, torch::dtype(torch::kLong).device(device));
+      given.set(field.name, drawing.label >= 0 ? torch::full_like(in_turn, drawing.label)
+                                               : in_turn.remainder(field.classes));
+      continue;
+    }
+    require(drawing.data != nullptr, Exit::usage,
+            "this system makes its samples of the field {} of data, and the data the run was trained on are "
+            "not there",
+            field.name);
+    const int64_t size = drawing.data->size();
+    const Shuffle order(size, drawing.seed);
+    std::vector<int64_t> indices;
+    for (int64_t i = range.first; i < range.first + range.count; ++i) indices.push_back(order(i % size));
+    given.set(field.name, to_model(drawing.data->read(indices)[field.name], device, system.context().dtype));
+  }
+  return given;
+}
+
+// [N, D] -> [N, 2]: the two leading principal components of `real`. Of one number, that number.
 torch::Tensor plane_of(const torch::Tensor& real) {
+  if (real.size(1) == 1)
+    return torch::cat({torch::ones({1, 1}, real.options()), torch::zeros({1, 1}, real.options())}, 1);
   if (real.size(1) == 2) return torch::eye(2, real.options());
   const torch::Tensor centred = real - real.mean(0);
   const auto [values, vectors] = torch::linalg_eigh(centred.t().mm(centred));
@@ -32,17 +60,20 @@ torch::Tensor plane_of(const torch::Tensor& real) {
 
 // Those of the drawing's samples that `part` names; at least one piece, for the shapes, also of none.
 Batch draw_part(System& system, const Drawing& drawing, Range part) {
-  require(drawing.label < system.classes, Exit::usage, "--label {}: this system has {}", drawing.label,
-          system.classes == 0 ? "no labels" : fmt::format("labels 0 to {}", system.classes - 1));
+  require(drawing.label < system.classes(), Exit::usage, "--label {}: this system has {}", drawing.label,
+          system.classes() == 0 ? "no labels" : fmt::format("labels 0 to {}", system.classes() - 1));
   std::vector<std::pair<std::string, std::vector<torch::Tensor>>> pieces;
   const int64_t end = part.first + part.count;
   for (int64_t first = part.first; first < end || pieces.empty(); first += kPiece) {
     const Range range{first, std::min(kPiece, end - first)};
     Sampling sampling(
         {drawing.seed, "sample", 0, range, system.context().comm.device(), system.context().dtype},
-        labels_for(system, drawing, range), drawing.raw);
+        given_to(system, drawing, range), drawing.raw);
     Batch drawn;
     const Tape tape = sampling.record([&] { drawn = system.draw(sampling); });
+    if (drawing.latents)
+      for (const Field& field : system.given)
+        if (!is_label(field)) drawn.set(given_name(field), sampling.given[field.name]);
     if (drawing.latents)
       for (size_t k = 0; k < tape.entries.size(); ++k) drawn.set(input_name(k), tape.entries[k].values);
     size_t i = 0;
@@ -60,18 +91,41 @@ Batch draw_part(System& system, const Drawing& drawing, Range part) {
 torch::Tensor class_grid(const System& system, const Drawing& drawing, const Schema& schema,
                          const torch::Tensor& images) {
   constexpr int64_t kColumns = 16;
-  const bool in_turn = system.classes > 0 && drawing.label < 0;
-  if (!in_turn || system.classes > kColumns) return grid(images, in_turn ? kColumns : 0);
+  const bool in_turn = system.classes() > 0 && drawing.label < 0;
+  if (!in_turn || system.classes() > kColumns) return grid(images, in_turn ? kColumns : 0);
   std::vector<std::string> names;
-  for (int64_t k = 0; k < system.classes; ++k) names.push_back(class_name(schema["label"], k));
-  const torch::Tensor cells = grid(images, system.classes);
+  for (int64_t k = 0; k < system.classes(); ++k) names.push_back(class_name(schema["label"], k));
+  const torch::Tensor cells = grid(images, system.classes());
   return torch::cat({captions(names, cells.size(2)).narrow(0, 0, cells.size(0)), cells}, 1);
+}
+
+// Each sample's given images and what was made of them, side by side in twos or more.
+torch::Tensor beside_given(const System& system, const Drawing& drawing, const Batch& samples) {
+  constexpr int64_t kColumns = 8;
+  const int64_t count = std::min<int64_t>(drawing.count, 32);
+  const Batch given = given_to(system, drawing, {0, count});
+  std::vector<torch::Tensor> cells;
+  const auto add = [&](const torch::Tensor& images) {
+    if (images.dim() != 4) return;
+    const torch::Tensor some = images.narrow(0, 0, count).cpu().to(torch::kFloat);
+    cells.push_back(some.size(1) == 1 ? some.expand({-1, 3, -1, -1}) : some);
+  };
+  auto made = samples.begin();
+  for (const auto& [name, images] : given) {
+    add(images);
+    if (made != samples.end()) add((made++)->second);
+  }
+  return grid(torch::stack(cells, 1).flatten(0, 1),
+              kColumns / static_cast<int64_t>(cells.size()) * static_cast<int64_t>(cells.size()));
 }
 
 torch::Tensor scatter_over(const torch::Tensor& real, const torch::Tensor& fake) {
   const torch::Tensor under = real.flatten(1), over = fake.flatten(1).to(torch::kDouble);
   const torch::Tensor plane = plane_of(under);
-  return scatter(under.mm(plane), over.mm(plane));
+  if (under.size(1) > 1) return scatter(under.mm(plane), over.mm(plane));
+  // Single numbers: two lines, one above the other.
+  const double apart = (under.max() - under.min()).item<double>() / 10;
+  return scatter(under.mm(plane), over.mm(plane) + apart * torch::eye(2, under.options())[1]);
 }
 
 int64_t label_of(const Dataset& data, int64_t sample) {
@@ -107,6 +161,10 @@ torch::Tensor in_turn(const Dataset& data, const std::string& field, int64_t cla
 
 }  // namespace
 
+std::string given_name(const Field& field) {
+  return "given_" + field.name;
+}
+
 std::string input_name(size_t i) {
   return i == 0 ? "z" : fmt::format("z{}", i);
 }
@@ -130,16 +188,21 @@ torch::Tensor real_samples(const Dataset& data, const std::string& field, uint64
   return to_model(data.read(indices)[field], torch::kCPU, dtype);
 }
 
-torch::Tensor preview(System& system, const Drawing& drawing, const Schema& schema, const Dataset* data) {
+torch::Tensor preview(System& system, const Drawing& asked, const Schema& schema, const Dataset* data) {
+  Drawing drawing = asked;
+  drawing.data = data;
   const Batch samples = draw_samples(system, drawing);
+  if (is_given_samples(system)) return beside_given(system, drawing, samples);
   const auto& [name, fake] = *samples.begin();
   if (fake.dim() == 4) return class_grid(system, drawing, schema, fake);
   require(data != nullptr, Exit::usage, "a scatter plot needs the data the run was trained on");
   return scatter_over(real_samples(*data, name, drawing.seed, {0, drawing.count}, torch::kDouble), fake);
 }
 
-torch::Tensor real_preview(System& system, const Drawing& drawing, const Dataset& data) {
-  const Batch one = draw_samples(system, {.count = 1});
+torch::Tensor real_preview(System& system, const Drawing& asked, const Dataset& data) {
+  Drawing drawing = asked;
+  drawing.data = &data;
+  const Batch one = draw_samples(system, {.count = 1, .data = &data});
   const auto& [name, fake] = *one.begin();
   const auto of_order = [&, name = name](Range places, torch::ScalarType dtype) {
     return real_samples(data, name, drawing.seed, places, dtype);
@@ -148,8 +211,8 @@ torch::Tensor real_preview(System& system, const Drawing& drawing, const Dataset
     return scatter_over(of_order({0, drawing.count}, torch::kDouble),
                         of_order({drawing.count, drawing.count}, torch::kDouble));
   return class_grid(system, drawing, data.schema(),
-                    system.classes > 0 ? in_turn(data, name, system.classes, drawing)
-                                       : of_order({0, drawing.count}, torch::kFloat));
+                    system.classes() > 0 ? in_turn(data, name, system.classes(), drawing)
+                                         : of_order({0, drawing.count}, torch::kFloat));
 }
 
 }  // namespace saddle

@@ -12,19 +12,24 @@ struct Drawing {
   int64_t label = -1;    // of conditional systems; -1: all classes in turn
   bool raw = false;      // the live weights instead of the averaged ones
   bool latents = false;  // also as fields, named by input_name
+  const Dataset* data =
+      nullptr;  // whose samples a system is given that makes its own of them (System::given)
 };
 
 // Of the i-th latent that samples are drawn from: z, z1, z2 ...
 std::string input_name(size_t i);
+// Of a field that samples are made of: "given_a".
+std::string given_name(const Field& field);
 
 // `count` samples, drawn in pieces.
 Batch draw_samples(System& system, const Drawing& drawing);
 // Collective over host ranks. The same samples, each rank drawing its share, which need not be equal.
 Batch draw_samples(System& system, const Drawing& drawing, const Comm& host);
 
-// uint8 [3 or 1, H, W]. Images: a grid, of few classes in turn a column each under its name. Vectors: real
-// points grey, generated ones in colour; of more than two dimensions the data's two principal ones. `schema`
-// is of the data; they themselves may be null for images.
+// uint8 [3 or 1, H, W]. Images: a grid, of few classes in turn a column each under its name; of a system that
+// makes images of images, what it was given beside what it made of it. Vectors: real points grey, generated
+// ones in colour; of more than two dimensions the data's two principal ones. `schema` is of the data; they
+// themselves may be null for images.
 torch::Tensor preview(System& system, const Drawing& drawing, const Schema& schema, const Dataset* data);
 // Real samples in the layout of `preview`, as a perfect generator's would look.
 torch::Tensor real_preview(System& system, const Drawing& drawing, const Dataset& data);

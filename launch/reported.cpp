@@ -10,20 +10,12 @@
 namespace saddle {
 namespace {
 
-Batch zeros(const Schema& schema, int64_t samples, torch::ScalarType dtype) {
-  Batch batch;
-  for (const Field& field : schema.fields) {
-    batch.set(field.name, to_model(empty_rows(field, samples).zero_(), torch::kCPU, dtype));
-    if (field.variable) batch.set(length_name(field), torch::zeros({samples}, torch::kLong));
-  }
-  return batch;
-}
-
 std::vector<std::string> names_of(const Run& run, const Schema& schema, int64_t samples) {
   System system = run.build(schema, run.context(World::alone()));
   Stats stats;
   Step step({.purpose = "names", .samples = {0, samples}, .dtype = run.dtype()}, 0, stats);
-  const Part part{.batch = zeros(schema, samples, run.dtype()), .samples = {0, samples}};
+  const Part part{.batch = zero_rows(schema.fields, samples, torch::kCPU, run.dtype()),
+                  .samples = {0, samples}};
   for (const Phase& phase : system.phases())
     optimise(system, phase, step, {part},
              {.clip = run.options.clip, .skip = run.options.nonfinite == "skip"});

@@ -66,7 +66,7 @@ int64_t class_of(const Field& label, const std::string& text) {
 Drawing drawing_of(const LoadedRun& run, const SampleFlags& flags) {
   Drawing drawing = flags.drawing;
   if (!flags.label) return drawing;
-  require(run.system->classes > 0, Exit::usage, "--label {}: this system has no labels", *flags.label);
+  require(run.system->classes() > 0, Exit::usage, "--label {}: this system has no labels", *flags.label);
   drawing.label = class_of(run.schema()["label"], *flags.label);
   return drawing;
 }
@@ -74,6 +74,8 @@ Drawing drawing_of(const LoadedRun& run, const SampleFlags& flags) {
 // Samples, labels and the latents they came from: what PyTorch needs to draw the same.
 void write_tensors(LoadedRun& run, Drawing drawing, const std::string& out) {
   drawing.latents = true;
+  const auto data = has_data(run.run.options.data) ? run.data() : nullptr;
+  drawing.data = data.get();
   const Batch samples = draw_samples(*run.system, drawing);
   publish_safetensors(out, {samples.begin(), samples.end()},
                       {{"system", run.run.options.system},

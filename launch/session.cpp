@@ -9,7 +9,7 @@
 #include "dist/flight.h"
 #include "dist/log.h"
 #include "launch/preview.h"
-#include "models/game.h"
+#include "models/gan.h"
 
 namespace saddle {
 namespace {
@@ -28,16 +28,6 @@ constexpr int64_t kPoints = 2500, kPictures = 64;  // drawn while training
 // So many pictures that each of a few classes has as many.
 int64_t whole_rows(int64_t classes) {
   return classes > 0 && classes <= kPictures ? kPictures / classes * classes : kPictures;
-}
-
-// Of each player, as "lr/g".
-json learning_rates(const OptionTable& table) {
-  const std::string end = ".lr";
-  json rates = json::object();
-  for (const OptionTable::Option& option : table.options())
-    if (option.key.ends_with(end))
-      rates["lr/" + option.key.substr(0, option.key.size() - end.size())] = *std::get<double*>(option.value);
-  return rates;
 }
 
 }  // namespace
@@ -122,7 +112,7 @@ void Session::tick(Progress& progress) {
                  {"step_ms", step_ms}};
     if (options_.on_bad == "skip") line["substituted"] = bad;
     for (const Moments& m : stats_) line[m.name] = m.mean;
-    line.update(learning_rates(setup_.run.table));
+    for (const auto& [player, rate] : trainer_.system().learning_rates()) line["lr/" + player] = rate;
     if (!saved_.empty()) line["checkpoints"] = std::exchange(saved_, json::array());
     setup_.folder.log(line);
     if (setup_.host.rank() == 0) progress.tick(step, rate, stats_, bad);
@@ -168,7 +158,7 @@ void Session::draw(const std::function<void(const Drawing&)>& work) {
   trainer_.comm().together([&] {
     if (trainer_.comm().rank() != 0) return;
     const bool points = main_field(setup_.data->schema()).shape.size() != 3;
-    const int64_t count = points ? kPoints : whole_rows(trainer_.system().classes);
+    const int64_t count = points ? kPoints : whole_rows(trainer_.system().classes());
     work({.count = count, .seed = static_cast<uint64_t>(options_.seed)});
   });
 }

@@ -86,7 +86,8 @@ std::unique_ptr<Tournament> make_tournament(const Teams& teams, System& system, 
       teams, system,
       make_metric(options.tournament_metric, system, data, teams.host,
                   {.batch = options.batch, .samples = samples, .seed = seed, .held_out = held_out.get()}),
-      Tournament::Options{.every = options.tournament_every, .samples = samples, .seed = seed});
+      Tournament::Options{
+          .every = options.tournament_every, .samples = samples, .seed = seed, .data = &data});
 }
 
 State Tournament::generator() {
@@ -99,7 +100,8 @@ void Tournament::become(const State& state) {
 
 Drawing Tournament::drawing(const std::string& purpose, int64_t round) const {
   return {.count = options_.samples,
-          .seed = Stream(options_.seed, purpose, static_cast<uint64_t>(round)).key};
+          .seed = Stream(options_.seed, purpose, static_cast<uint64_t>(round)).key,
+          .data = options_.data};
 }
 
 double Tournament::score(const State& generator, const Drawing& drawing) {

@@ -25,9 +25,10 @@ State state_of(const Comm& comm, int root, const State& mine);
 class Tournament {
  public:
   struct Options {
-    int64_t every = 1000;    // steps
-    int64_t samples = 1024;  // judged of each generator
-    uint64_t seed = 0;       // the same for all trainers
+    int64_t every = 1000;           // steps
+    int64_t samples = 1024;         // judged of each generator
+    uint64_t seed = 0;              // the same for all trainers
+    const Dataset* data = nullptr;  // whose samples a system is given that makes its own of them
   };
   // Collective over all ranks. `system` is this trainer's and must outlive the tournament; the metric's ranks
   // are teams.host.

@@ -16,8 +16,12 @@ namespace fs = std::filesystem;
 constexpr const char* kDataKey = "data.folder";
 
 // A key that TOML cannot have beside data.order was the data's before; options of older runs say it.
-std::string today(const std::string& key) {
-  return key == "data" ? kDataKey : key;
+std::string today(const std::string& key, const std::string& system) {
+  if (key == "data") return kDataKey;
+  if (key == "penalty" && (system == "wgan-gp" || system == "dragan"))
+    return system == "dragan" ? "dragan" : "gp";
+  if (key == "penalty_every" && system == "wgan-gp") return "gp.every";
+  return key;
 }
 
 void describe_data(OptionTable& table, TrainOptions& o) {
@@ -135,6 +139,8 @@ std::string instead_of_recipe(const std::string& path, const std::vector<std::st
         path, options);
   if (has_index(path))
     return fmt::format("that is a data set: `saddle train RECIPE --data {} --out RUN`", path);
+  if (fs::exists(path) && !fs::is_regular_file(path) && !fs::is_directory(path))
+    return "expected a file, found a pipe, device or socket";
   return fmt::format("it is neither a file nor a built-in one{}; `saddle list recipes` names them",
                      did_you_mean(path, names));
 }
@@ -168,7 +174,7 @@ void Run::resolve(const std::string& document, const std::string& where,
             "--set system=...: the system is the recipe's: train another recipe (`saddle list recipes`)");
   const SystemEntry& entry = system_entry(chosen_system(recipe, where));
   {
-    const OptionTable::Group group(table, entry.name + ": " + entry.about);
+    const OptionTable::Group group(table, entry.name + ": " + entry.about + " (" + entry.paper + ")");
     options.system = entry.name;
     table.add("system", options.system, "see `saddle list systems`");
     build = entry.open(table);
@@ -182,8 +188,8 @@ void Run::resolve(const std::string& document, const std::string& where,
            key, entry.name, meant_key(key, table));
     table.set(key, value, by);
   };
-  for (const auto& [key, value] : recipe) set(today(key), value, where);
-  for (const auto& [key, value] : flags) set(today(key), value, "--set");
+  for (const auto& [key, value] : recipe) set(today(key, entry.name), value, where);
+  for (const auto& [key, value] : flags) set(today(key, entry.name), value, "--set");
 }
 
 torch::ScalarType Run::dtype() const {
@@ -203,7 +209,10 @@ Context Run::context(const Comm& comm) const {
           .arithmetic = type(options.precision),
           .channels_last = options.channels_last,
           .reduction = {.bytes = static_cast<int64_t>(options.bucket_mib * (1 << 20)),
-                        .wire = type(options.wire)}};
+                        .wire = type(options.wire)},
+          .part = options.batch / options.accumulate,
+          .parts = options.accumulate,
+          .steps = options.steps};
 }
 
 std::vector<std::string> all_keys() {

@@ -50,6 +50,12 @@ Trainer::Trainer(const Run& run, Comm comm, std::vector<Feed> feeds, const Captu
                          });
 }
 
+bool Trainer::captures(const Phase& phase) const {
+  return phase.loss && !phase.on_host &&
+         std::none_of(phase.players.begin(), phase.players.end(),
+                      [](const Player* player) { return player->optimizer->changes_on_host(); });
+}
+
 Draw::Where Trainer::where() const {
   return {.seed = static_cast<uint64_t>(options_.seed),
           .purpose = "train",
@@ -73,13 +79,14 @@ std::vector<Part> Trainer::next_parts() {
 
 void Trainer::optimise(size_t phase, Step& step, const std::vector<Part>& parts) {
   const Phase& row = system_.phases()[phase];
-  if (graphs_.empty()) return saddle::optimise(system_, row, step, parts, rule());
+  if (graphs_.empty() || !captures(row)) return saddle::optimise(system_, row, step, parts, rule());
   graphs_[phase].run(step, parts);
-  follow(row);
+  follow(row, step);
 }
 
 void Trainer::step() {
   flight::step(number_);
+  system_.begin_step(number_);
   Step step(where(), number_, stats_);
   std::vector<Part> parts = next_parts();
   for (size_t p = 0; p < system_.phases().size(); ++p) {
@@ -87,10 +94,11 @@ void Trainer::step() {
     if (!phase.due(number_)) continue;
     const int64_t repeat = phase.repeat ? phase.repeat(number_) : 1;
     for (int64_t i = 0; i < repeat; ++i) {
-      if (i > 0) parts = next_parts();
+      if (i > 0 || phase.fresh) parts = next_parts();
       optimise(p, step, parts);
     }
   }
+  system_.end_step();
   ++number_;
 }
 
@@ -103,7 +111,7 @@ int64_t Trainer::state_bytes() {
 
 int64_t Trainer::gradient_bytes() {
   std::set<Player*> players;
-  for (const Phase& phase : system_.phases()) players.insert(phase.player);
+  for (const Phase& phase : system_.phases()) players.insert(phase.players.begin(), phase.players.end());
   int64_t bytes = 0;
   for (Player* player : players) bytes += static_cast<int64_t>(player->replica.gradients().nbytes());
   return bytes;
@@ -117,7 +125,8 @@ double Trainer::batches_a_step() const {
     const int64_t number = options_.steps / looked * i;
     ++sum;
     for (const Phase& phase : system_.phases())
-      if (phase.due(number) && phase.repeat) sum += static_cast<double>(phase.repeat(number) - 1);
+      if (phase.due(number))
+        sum += static_cast<double>((phase.repeat ? phase.repeat(number) : 1) - 1 + (phase.fresh ? 1 : 0));
   }
   return sum / static_cast<double>(looked);
 }

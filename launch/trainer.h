@@ -25,6 +25,8 @@ class Trainer {
   void step();
   int64_t steps() const { return number_; }  // done
   System& system() { return system_; }
+  // Whether a capture may make a graph of this phase: it has a loss, and nothing of it changes on the host.
+  bool captures(const Phase& phase) const;
   Stats& stats() { return stats_; }
   const Loader& loader() const { return loader_; }
   const Comm& comm() const { return comm_; }

@@ -12,14 +12,9 @@ namespace {
 
 using torch::Tensor;
 
-// ||grad D(x_i)||^2 of every sample, [B], differentiable in the critic's weights.
-Tensor squared_gradient_norms(const Critic& critic, const Tensor& x) {
-  require(at::GradMode::is_enabled(), Exit::bug,
-          "a gradient penalty needs grad mode: remove the NoGradGuard around it");
-  auto input = x.detach().requires_grad_(true);
-  auto gradient = torch::autograd::grad({critic(input).sum()}, {input}, {}, /*retain_graph=*/true,
-                                        /*create_graph=*/true)[0];
-  return gradient.flatten(1).square().sum(1);
+Tensor squared_gradient_norms_at(const Critic& critic, const Tensor& x) {
+  const Tensor input = x.detach().requires_grad_(true);
+  return squared_gradient_norms(critic(input), input);
 }
 
 Tensor distance_to(double target, const Tensor& squared_norms) {
@@ -40,6 +35,14 @@ Tensor per_sample(const Tensor& v, const Tensor& x) {
 
 }  // namespace
 
+Tensor squared_gradient_norms(const Tensor& scores, const Tensor& x) {
+  require(at::GradMode::is_enabled(), Exit::bug,
+          "a gradient penalty needs grad mode: remove the NoGradGuard around it");
+  const Tensor gradient = torch::autograd::grad({scores.sum()}, {x}, {}, /*retain_graph=*/true,
+                                                /*create_graph=*/true)[0];
+  return gradient.flatten(1).square().sum(1);
+}
+
 Tensor gradient_penalty(const Critic& critic, const Tensor& real, const Tensor& fake, const Tensor& alpha,
                         double target) {
   require_same_shape("fake", fake, real);
@@ -47,21 +50,21 @@ Tensor gradient_penalty(const Critic& critic, const Tensor& real, const Tensor& 
           "alpha is [{}] but the batch has {} samples: draw one alpha a sample",
           fmt::join(alpha.sizes(), ", "), real.size(0));
   return distance_to(target,
-                     squared_gradient_norms(critic, torch::lerp(fake, real, per_sample(alpha, real))));
+                     squared_gradient_norms_at(critic, torch::lerp(fake, real, per_sample(alpha, real))));
 }
 
 Tensor r1(const Critic& critic, const Tensor& real) {
-  return squared_gradient_norms(critic, real).mean();
+  return squared_gradient_norms_at(critic, real).mean();
 }
 
 Tensor r2(const Critic& critic, const Tensor& fake) {
-  return squared_gradient_norms(critic, fake).mean();
+  return squared_gradient_norms_at(critic, fake).mean();
 }
 
 Tensor dragan(const Critic& critic, const Tensor& real, const Tensor& noise, const Tensor& std,
               double target) {
   require_same_shape("noise", noise, real);
-  return distance_to(target, squared_gradient_norms(critic, real + 0.5 * std * noise));
+  return distance_to(target, squared_gradient_norms_at(critic, real + 0.5 * std * noise));
 }
 
 }  // namespace saddle

@@ -16,6 +16,10 @@ namespace saddle {
 
 using Critic = std::function<torch::Tensor(const torch::Tensor&)>;
 
+// ||grad of the sum of scores in x_i||^2 of every sample, [B]: `scores` were computed from the leaf `x`.
+// Differentiable in the critic's weights.
+torch::Tensor squared_gradient_norms(const torch::Tensor& scores, const torch::Tensor& x);
+
 // E (||grad D(x*)|| - target)^2 with x* = alpha real + (1 - alpha) fake, one alpha a sample (Gulrajani 2017,
 // eq. 3 and algorithm 1). `alpha` is [B], in [0, 1); `real` and `fake` are of one shape. 1e-12 inside the
 // root keeps its derivative finite where the gradient is zero.

@@ -2,6 +2,8 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <algorithm>
+
 namespace saddle {
 
 Maker::Maker(Comm comm, uint64_t seed)
@@ -35,6 +37,11 @@ Named Module::buffers() const {
 void Module::train(bool training) {
   training_ = training;
   for (auto& [name, child] : children_) child->train(training);
+}
+
+bool Module::mixes_samples() const {
+  return mixes_samples_ || std::any_of(children_.begin(), children_.end(),
+                                       [](const auto& named) { return named.second->mixes_samples(); });
 }
 
 void Module::freeze() {

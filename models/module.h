@@ -1,5 +1,10 @@
 // A layer or a network: named parameters, buffers and children. Like torch::nn::Module, without its headers'
 // cost.
+//   struct Critic final : Network {
+//     explicit Critic(Maker& make) { out = child("out", std::make_shared<Linear>(make, 2, 1)); }
+//     Output forward(const Input& in) override { return {out->forward(in.x)}; }
+//     std::shared_ptr<Linear> out;
+//   };
 #pragma once
 
 #include <memory>
@@ -7,7 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "data/schema.h"
 #include "dist/comm.h"
+#include "dist/draw.h"
 
 namespace saddle {
 
@@ -34,6 +41,9 @@ class Module {
   Named buffers() const;
   void train(bool training);
   bool training() const { return training_; }
+  // Whether a sample's result depends on the other samples of its batch while training: true of a batch norm
+  // and of every module that holds one. A penalty on each sample's gradient has no meaning then.
+  bool mixes_samples() const;
   // Moves in place: tensors handed out before stay the live ones. Floating-point ones take the dtype.
   void to(torch::Device device, torch::ScalarType dtype);
   // Makes all parameters buffers: no player trains them, and checkpoints keep them by the same names. Before
@@ -49,18 +59,35 @@ class Module {
     children_.emplace_back(name, module);
     return module;
   }
+  // Of a module that compares the samples of a batch.
+  void mix_samples() { mixes_samples_ = true; }
 
  private:
   void gather(Named Module::*list, const std::string& prefix, Named& into) const;
   Named parameters_, buffers_;
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;
-  bool training_ = true;
+  bool training_ = true, mixes_samples_ = false;
 };
 
-// A network of a system's table: x and, for conditional ones, integer labels y [B] -> output.
+// What a network is run on.
+struct Input {
+  torch::Tensor x;  // latents, images, points
+  torch::Tensor y =
+      {};  // what it is conditional on: labels [B], attributes [B, A], a map; undefined: nothing
+  Draw* draw = nullptr;  // for noise and dropout; without one the net is a function of x and y alone
+};
+
+// What a network gives back. Converts to the tensor that it is for.
+struct Output {
+  torch::Tensor x;  // samples, or raw scores
+  Batch more = {};  // by name, of a net with several outputs: "features", "class", "mask"
+  operator const torch::Tensor&() const { return x; }
+};
+
+// A network of a system's table.
 class Network : public Module {
  public:
-  virtual torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& y) = 0;
+  virtual Output forward(const Input& in) = 0;
 };
 
 }  // namespace saddle

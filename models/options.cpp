@@ -93,6 +93,10 @@ std::string help_line(const OptionTable::Option& option) {
                      note.empty() ? "" : " (" + note + ")");
 }
 
+bool is_upper(unsigned char c) {
+  return std::isupper(c) != 0;
+}
+
 // Behind the text that begins here, in any of TOML's four kinds of quotes.
 size_t end_of_text(std::string_view document, size_t at) {
   const std::string_view one = document.substr(at, 1), three = document.substr(at, 3);
@@ -134,12 +138,47 @@ void require_shallow(std::string_view document, const std::string& where) {
   }
 }
 
-void flatten(const toml::table& table, const std::string& prefix,
+// The dotted keys at the start of a line as quoted ones, which name the same key here: r1 = 10 may stand
+// beside r1.every = 16, of which TOML would make a number and a table of one name.
+std::string with_quoted_keys(std::string_view document) {
+  constexpr std::string_view kKey = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.",
+                             kSpace = " \t";
+  std::string text;
+  text.reserve(document.size() + document.size() / 8);
+  bool line_start = true;
+  for (size_t at = 0; at < document.size();) {
+    const char c = document[at];
+    size_t end = at + 1;
+    if (c == '"' || c == '\'') {
+      end = end_of_text(document, at);
+    } else if (c == '#') {
+      end = std::min(document.size(), document.find('\n', at));
+    } else if (line_start && kKey.find(c) != std::string_view::npos) {
+      end = std::min(document.size(), document.find_first_not_of(kKey, at));
+      const std::string_view key = document.substr(at, end - at);
+      const size_t next = document.find_first_not_of(kSpace, end);
+      const bool plain = key.find("..") == std::string_view::npos && key.front() != '.' && key.back() != '.';
+      if (plain && key.find('.') != std::string_view::npos && next < document.size() &&
+          document[next] == '=') {
+        text.append("\"").append(key).append("\"");
+        at = end;
+        line_start = false;
+        continue;
+      }
+    }
+    text.append(document.substr(at, end - at));
+    line_start = c == '\n' || (line_start && kSpace.find(c) != std::string_view::npos);
+    at = end;
+  }
+  return text;
+}
+
+void flatten(const toml::table& table, const std::string& prefix, const std::string& where,
              std::vector<std::pair<std::string, std::string>>& into) {
   for (const auto& [name, node] : table) {
     const std::string key = prefix + std::string(name.str());
     if (const auto* inner = node.as_table())
-      flatten(*inner, key + ".", into);
+      flatten(*inner, key + ".", where, into);
     else if (const auto* text = node.as_string())
       into.emplace_back(key, text->get());
     else if (const auto* whole = node.as_integer())
@@ -149,7 +188,7 @@ void flatten(const toml::table& table, const std::string& prefix,
     else if (const auto* yes = node.as_boolean())
       into.emplace_back(key, yes->get() ? "true" : "false");
     else
-      fail(Exit::usage, "'{}' is neither text, number nor true/false", key);
+      fail(Exit::usage, "{}: '{}' is neither text, number nor true/false", where, key);
   }
 }
 
@@ -235,9 +274,13 @@ std::string OptionTable::help() const {
   return text;
 }
 
-std::string nearest(const std::string& word, const std::vector<std::string>& known) {
+std::string nearest(const std::string& written, const std::vector<std::string>& known) {
   constexpr size_t kLongest = 100;
-  if (word.size() > kLongest) return "";  // meant nothing that is known
+  if (written.size() > kLongest) return "";  // meant nothing that is known
+  std::string word = written;
+  if (std::none_of(known.begin(), known.end(),
+                   [](const std::string& k) { return std::any_of(k.begin(), k.end(), is_upper); }))
+    std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return std::tolower(c); });
   const auto begins = [&](const std::string& other) { return word.size() > 2 && other.starts_with(word); };
   if (const auto longer = std::find_if(known.begin(), known.end(), begins); longer != known.end())
     return *longer;
@@ -258,7 +301,12 @@ std::vector<std::pair<std::string, std::string>> parse_toml(const std::string& d
                                                             const std::string& where) try {
   require_shallow(document, where);
   std::vector<std::pair<std::string, std::string>> pairs;
-  flatten(toml::parse(document), "", pairs);
+  flatten(toml::parse(with_quoted_keys(document)), "", where, pairs);
+  std::sort(pairs.begin(), pairs.end());
+  const auto twice = std::adjacent_find(pairs.begin(), pairs.end(),
+                                        [](const auto& a, const auto& b) { return a.first == b.first; });
+  require(twice == pairs.end(), Exit::usage, "{}: the key '{}' occurs twice", where,
+          twice == pairs.end() ? "" : twice->first);
   return pairs;
 } catch (const toml::parse_error& e) {
   fail(Exit::usage, "{} line {}: {}", where, e.source().begin.line, e.description());

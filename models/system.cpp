@@ -1,8 +1,12 @@
 #include "models/system.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "data/loader.h"
 #include "dist/error.h"
+#include "dist/file.h"
+#include "dist/safetensors.h"
 
 namespace saddle {
 namespace {
@@ -44,11 +48,30 @@ const SystemEntry& system_entry(const std::string& name) {
        did_you_mean(name, names));
 }
 
-torch::Tensor Net::operator()(const torch::Tensor& x, const torch::Tensor& y) const {
-  const torch::Tensor in = channels_last && x.dim() == 4 ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
-  if (arithmetic == dtype) return live->forward(in, y);
-  const Autocast scope(x.device(), arithmetic);
-  return live->forward(in, y).to(dtype);
+Output Net::run(Network& network, const Input& in) const {
+  Input laid = in;
+  if (channels_last && in.x.dim() == 4) laid.x = in.x.contiguous(at::MemoryFormat::ChannelsLast);
+  if (arithmetic == dtype) return network.forward(laid);
+  const Autocast scope(in.x.device(), arithmetic);
+  Output out = network.forward(laid);
+  const auto widened = [&](const torch::Tensor& x) { return x.is_floating_point() ? x.to(dtype) : x; };
+  Batch more;
+  for (const auto& [key, tensor] : out.more) more.set(key, widened(tensor));
+  return {widened(out.x), more};
+}
+
+SumOverStep::SumOverStep(const Comm& comm, int64_t numbers)
+    : comm_(comm), sums_(torch::zeros({numbers}, torch::dtype(torch::kDouble).device(comm.device()))) {}
+
+void SumOverStep::add(const torch::Tensor& values) {
+  sums_.add_(values.detach());
+}
+
+torch::Tensor SumOverStep::take(const std::string& name) {
+  torch::Tensor all = sums_.clone();
+  comm_.all_reduce(all, Reduce::sum, name);
+  sums_.zero_();
+  return all;
 }
 
 namespace {
@@ -107,41 +130,145 @@ Player& System::add_player(const std::string& name, const std::vector<Net>& nets
   return *players_.back();
 }
 
-void System::average(Net& net, Player& player, double decay) {
+Net System::frozen(const std::string& name, const Factory& factory, const std::string& file) {
+  Net net{.name = name,
+          .live = make(name, factory),
+          .average = nullptr,
+          .dtype = context_.dtype,
+          .arithmetic = context_.arithmetic,
+          .channels_last = context_.channels_last};
+  const at::NoGradGuard no_grad;
+  const std::map<std::string, torch::Tensor> saved = read_safetensors(file);
+  for (const Named& list : {net.live->parameters(), net.live->buffers()})
+    for (const auto& [key, tensor] : list) {
+      const auto found = saved.find(key);
+      require(found != saved.end() && found->second.sizes() == tensor.sizes(), Exit::data,
+              "'{}' for the net {}: expected {} of {}, found {}", file, name, key, c10::str(tensor.sizes()),
+              found == saved.end() ? "none" : c10::str(found->second.sizes()));
+      torch::Tensor(tensor).copy_(found->second);
+    }
+  net.live->freeze();
+  net.live->train(false);
+  frozen_.push_back({name, static_cast<int64_t>(std::stoull(hash_file(file).substr(0, 15), nullptr, 16))});
+  return net;
+}
+
+std::shared_ptr<Network> System::follow(const Net& net, const std::string& state, const Shadow& how) {
   const auto made = std::find_if(nets_.begin(), nets_.end(),
                                  [&](const auto& known) { return known.first.live == net.live; });
   require(made != nets_.end(), Exit::bug, "net '{}' is not of this system", net.name);
-  net.average = make(net.name, made->second);
-  net.average->train(false);
-  made->first.average = net.average;
-  auto average = std::make_shared<Average>(Average{net.name, net.live, net.average});
-  for (const auto& [name, tensor] : average->shadow->parameters())
-    torch::Tensor(tensor).set_requires_grad(false);
-  averages_.push_back(average);
-  player.after_step.push_back([average, decay] { average->update(decay); });
+  std::shared_ptr<Network> copy = make(net.name, made->second);
+  copy->train(false);
+  for (const auto& [name, tensor] : copy->parameters()) torch::Tensor(tensor).set_requires_grad(false);
+  followers_.push_back({state, net.name, net.live, copy, how});
+  return copy;
 }
 
-void System::Average::update(double decay) {
-  at::NoGradGuard no_grad;
-  const double t = static_cast<double>(updates++);
-  const double keep = std::min(decay, (1 + t) / (10 + t));
-  const Named from = live->parameters(), to = shadow->parameters();
-  for (size_t i = 0; i < to.size(); ++i) torch::Tensor(to[i].second).lerp_(from[i].second, 1 - keep);
-  const Named live_buffers = live->buffers(), shadow_buffers = shadow->buffers();
-  for (size_t i = 0; i < shadow_buffers.size(); ++i)
-    torch::Tensor(shadow_buffers[i].second).copy_(live_buffers[i].second);
+void System::average(Net& net, const Shadow& how) {
+  net.average = follow(net, "average." + net.name, how);
+  for (auto& [known, factory] : nets_)
+    if (known.live == net.live) known.average = net.average;
 }
+
+Net System::shadow(const Net& net, const std::string& name, const Shadow& how) {
+  Net made = net;
+  made.name = name;
+  made.live = follow(net, "shadow." + name, how);
+  made.average = nullptr;
+  return made;
+}
+
+void System::update(Follower& follower) const {
+  const double t = static_cast<double>(follower.updates++);
+  const Shadow& how = follower.how;
+  double keep = std::min(how.decay, (1 + t) / (10 + t));
+  if (how.half_life > 0) {
+    const double batch = static_cast<double>(context_.part * context_.parts);
+    double half_life = how.ramp > 0 ? std::min(how.half_life, how.ramp * t * batch) : how.half_life;
+    if (!how.schedule.constant())
+      half_life = how.schedule.at(0, half_life, follower.updates - 1, context_.steps);
+    keep = std::pow(0.5, batch / std::max(half_life, 1e-8));
+  }
+  const Named from = follower.live->parameters(), to = follower.copy->parameters();
+  for (size_t i = 0; i < to.size(); ++i) torch::Tensor(to[i].second).lerp_(from[i].second, 1 - keep);
+  const Named live_buffers = follower.live->buffers(), copied = follower.copy->buffers();
+  for (size_t i = 0; i < copied.size(); ++i) torch::Tensor(copied[i].second).copy_(live_buffers[i].second);
+}
+
+void System::begin_step(int64_t step) {
+  for (const auto& player : players_) player->optimizer->begin_step(step, context_.steps);
+}
+
+std::vector<std::pair<std::string, double>> System::learning_rates() const {
+  std::vector<std::pair<std::string, double>> rates;
+  for (const auto& player : players_) rates.emplace_back(player->name, player->optimizer->rate());
+  return rates;
+}
+
+void System::end_step() {
+  const at::NoGradGuard no_grad;
+  for (Follower& follower : followers_) update(follower);
+}
+
+void System::phase(Phase phase) {
+  require(phase.loss || phase.work, Exit::bug, "the phase '{}' has neither a loss nor work", phase.name);
+  require(!phase.loss || !phase.players.empty(), Exit::bug,
+          "the phase '{}' has a loss and no player to minimise it", phase.name);
+  phases_.push_back(std::move(phase));
+}
+
+torch::Tensor System::keep(const std::string& name, const torch::Tensor& initial, const std::string& owner) {
+  auto value = std::make_shared<torch::Tensor>(initial.to(context_.comm.device()).clone());
+  kept_.push_back({name, owner, value, /*rows=*/false});
+  return *value;
+}
+
+std::shared_ptr<torch::Tensor> System::keep_rows(const std::string& name, const torch::Tensor& initial,
+                                                 const std::string& owner) {
+  auto value = std::make_shared<torch::Tensor>(initial.to(context_.comm.device()).clone());
+  kept_.push_back({name, owner, value, /*rows=*/true});
+  return value;
+}
+
+int64_t System::classes() const {
+  const auto label = std::find_if(given.begin(), given.end(), [](const Field& field) {
+    return field.classes > 0 && field.shape.empty();
+  });
+  return label == given.end() ? 0 : label->classes;
+}
+
+namespace {
+
+// Puts the nets into evaluation mode, and each back into the mode it had.
+class InEvaluation {
+ public:
+  void add(const std::shared_ptr<Network>& net) {
+    before_.emplace_back(net, net->training());
+    net->train(false);
+  }
+  InEvaluation() = default;
+  ~InEvaluation() {
+    for (const auto& [net, training] : before_) net->train(training);
+  }
+  InEvaluation(const InEvaluation&) = delete;
+  InEvaluation& operator=(const InEvaluation&) = delete;
+
+ private:
+  std::vector<std::pair<std::shared_ptr<Network>, bool>> before_;
+};
+
+}  // namespace
 
 Batch System::draw(Sampling& sampling) {
-  at::NoGradGuard no_grad;
-  for (auto& [net, factory] : nets_) net.live->train(false);
-  Batch samples = sample(sampling);
-  for (auto& [net, factory] : nets_) net.live->train(true);
-  return samples;
+  const at::NoGradGuard no_grad;
+  InEvaluation evaluation;
+  for (const auto& [net, factory] : nets_) evaluation.add(net.live);
+  return sample(sampling);
 }
 
-void System::only(const Player& player) {
-  for (const auto& other : players_) other->replica.learn(other.get() == &player);
+void System::only(const std::vector<Player*>& players) {
+  for (const auto& other : players_)
+    other->replica.learn(std::find(players.begin(), players.end(), other.get()) != players.end());
 }
 
 void System::visit(StateVisitor& visitor) {
@@ -168,21 +295,33 @@ void System::visit(StateVisitor& visitor, const std::set<std::string>& nets) {
     Scope scope(visitor, net.name);
     show(scope, net.live->buffers());
   }
-  for (const auto& average : averages_) {
-    if (!nets.contains(average->net)) continue;
-    Scope scope(visitor, "average." + average->net);
-    show(scope, average->shadow->parameters());
-    show(scope, average->shadow->buffers());
-    scope.number("updates", average->updates);
+  for (Follower& follower : followers_) {
+    if (!nets.contains(follower.net)) continue;
+    Scope scope(visitor, follower.state);
+    show(scope, follower.copy->parameters());
+    show(scope, follower.copy->buffers());
+    scope.number("updates", follower.updates);
+  }
+  for (const Kept& kept : kept_) {
+    if (kept.owner.empty() ? nets.size() < nets_.size() : !nets.contains(kept.owner)) continue;
+    Scope scope(visitor, "keep");
+    kept.rows ? scope.list(kept.name, *kept.value) : scope.tensor(kept.name, *kept.value);
+  }
+  for (const Frozen& frozen : frozen_) {
+    Scope scope(visitor, "frozen");
+    int64_t hash = frozen.hash;
+    scope.number(frozen.name, hash);
+    require(
+        hash == frozen.hash, Exit::data,
+        "the frozen net {} is made from another file than this checkpoint was trained with: pass that file",
+        frozen.name);
   }
 }
 
 std::set<std::string> System::generator() {
   Sampling one(
       {.purpose = "generator", .samples = {0, 1}, .device = context_.comm.device(), .dtype = context_.dtype},
-      classes > 0 ? torch::zeros({1}, torch::dtype(torch::kLong).device(context_.comm.device()))
-                  : torch::Tensor(),
-      /*raw=*/false);
+      zero_rows(given, 1, context_.comm.device(), context_.dtype), /*raw=*/false);
   draw(one);
   std::set<std::string> nets = one.nets;
   for (const auto& player : players_)

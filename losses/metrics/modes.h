@@ -13,9 +13,8 @@ namespace saddle {
 // A sample belongs to its nearest centre, and is good if it lies within a radius of it:
 //   D <= 2  radius 3 sigma (PacGAN's rule); a mode is covered by one good sample. In 2-D a perfect generator
 //           scores 1 - exp(-4.5) = 98.9 %.
-//   D > 2   radius a quarter of the smallest distance of two centres (3 sigma holds no mass in many
-//   dimensions); a
-//           mode is covered by 10 % of its fair share of all samples, N / K.
+//   D > 2   radius a quarter of the smallest distance of two centres (3 sigma holds no mass in many dimensions);
+//           a mode is covered by 10 % of its fair share of all samples, N / K.
 struct ModeCoverage {
   int64_t modes;        // covered modes
   int64_t total;        // K

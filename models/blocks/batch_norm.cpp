@@ -133,6 +133,7 @@ struct Normalise : torch::autograd::Function<Normalise> {
 
 BatchNorm::BatchNorm(Maker& make, int64_t channels, double stddev, double momentum, double eps)
     : comm_(make.comm), momentum_(momentum), eps_(eps) {
+  mix_samples();
   weight = parameter("weight", make.normal({channels}, 1, stddev));
   bias = parameter("bias", torch::zeros({channels}, torch::kFloat));
   running_mean = buffer("running_mean", torch::zeros({channels}, torch::kFloat));

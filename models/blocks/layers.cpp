@@ -31,13 +31,13 @@ Linear::Linear(Maker& make, int64_t in, int64_t out, LayerOptions options) {
 }
 
 Conv2d::Conv2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options) : kernel_(kernel) {
-  const int64_t fan_in = in * kernel.size * kernel.size;
-  make_weight(make, draw(make, {out, in, kernel.size, kernel.size}, fan_in, options), options);
+  const int64_t seen = in / kernel.groups, fan_in = seen * kernel.size * kernel.size;
+  make_weight(make, draw(make, {out, seen, kernel.size, kernel.size}, fan_in, options), options);
   if (options.bias) bias = parameter("bias", draw_bias(make, out, fan_in, options));
 }
 
 torch::Tensor Conv2d::forward(const torch::Tensor& x) const {
-  return torch::conv2d(x, used(), bias, kernel_.stride, kernel_.padding);
+  return torch::conv2d(x, used(), bias, kernel_.stride, kernel_.padding, /*dilation=*/1, kernel_.groups);
 }
 
 ConvTranspose2d::ConvTranspose2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options)
@@ -48,7 +48,7 @@ ConvTranspose2d::ConvTranspose2d(Maker& make, int64_t in, int64_t out, Kernel ke
 }
 
 torch::Tensor ConvTranspose2d::forward(const torch::Tensor& x) const {
-  return torch::conv_transpose2d(x, used(), bias, kernel_.stride, kernel_.padding);
+  return torch::conv_transpose2d(x, used(), bias, kernel_.stride, kernel_.padding, kernel_.output_padding);
 }
 
 Embedding::Embedding(Maker& make, int64_t classes, int64_t features) {

@@ -38,9 +38,11 @@ class Linear final : public Weighted {
   torch::Tensor bias;
 };
 
-// A square kernel; [B, in, H, W] -> [B, out, H', W'].
+// A square kernel; [B, in, H, W] -> [B, out, H', W']. Each of `groups` equal groups of outputs sees its own
+// inputs.
 struct Kernel {
-  int64_t size = 4, stride = 2, padding = 1;
+  int64_t size = 4, stride = 2, padding = 1, groups = 1;
+  int64_t output_padding = 0;  // of a transposed one: rows and columns more
 };
 
 class Conv2d final : public Weighted {

@@ -65,6 +65,7 @@ Tensor MinibatchStd::forward(const Tensor& x) const {
 MinibatchDiscrimination::MinibatchDiscrimination(Maker& make, int64_t features, int64_t kernels, int64_t dims,
                                                  int64_t group)
     : comm_(make.comm), kernels_(kernels), dims_(dims), group_(group) {
+  mix_samples();
   weight = parameter("weight",
                      make.uniform({kernels * dims, features}, 1 / std::sqrt(static_cast<double>(features))));
 }

@@ -100,14 +100,14 @@ class ConvGenerator final : public Network {
     }
   }
 
-  torch::Tensor forward(const torch::Tensor& z, const torch::Tensor& y) override {
-    torch::Tensor x = embed_ ? torch::cat({z, embed_->forward(y)}, 1) : z;
+  Output forward(const Input& in) override {
+    torch::Tensor x = embed_ ? torch::cat({in.x, embed_->forward(in.y)}, 1) : in.x;
     x = torch::relu(first_->forward(project_->forward(x).view(base_)));
     for (size_t i = 0; i < stages_.size(); ++i) {
       x = stages_[i].norm->forward(stages_[i].convolution->forward(x));
       x = i + 1 < stages_.size() ? torch::relu(x) : torch::tanh(x);
     }
-    return x;
+    return {x};
   }
 
  private:
@@ -142,20 +142,20 @@ class ConvDiscriminator final : public Network {
       std_ = child("minibatch_std", std::make_shared<MinibatchStd>(make, options.minibatch_std));
       ++in;
     }
-    judge_ = child("judge", std::make_shared<Linear>(make, in * steps.height * steps.width, 1,
+    judge_ = child("judge", std::make_shared<Linear>(make, in * steps.height * steps.width, shape.outputs,
                                                      layer_with(Norm::none, norm)));
   }
 
-  torch::Tensor forward(const torch::Tensor& image, const torch::Tensor& y) override {
-    torch::Tensor x = image;
+  Output forward(const Input& in) override {
+    torch::Tensor x = in.x;
     if (embed_) {
-      const torch::Tensor maps = embed_->forward(y).unsqueeze(-1).unsqueeze(-1);
+      const torch::Tensor maps = embed_->forward(in.y).unsqueeze(-1).unsqueeze(-1);
       x = torch::cat({x, maps.expand({-1, -1, x.size(2), x.size(3)})}, 1);
     }
     for (const auto& stage : stages_)
       x = torch::leaky_relu(stage.norm->forward(stage.convolution->forward(x)), 0.2);
     if (std_) x = std_->forward(x);
-    return judge_->forward(x.flatten(1));
+    return {judge_->forward(x.flatten(1))};
   }
 
  private:

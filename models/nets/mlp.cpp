@@ -65,9 +65,9 @@ class MlpGenerator final : public MlpNetwork {
         image_(shape.field.shape.size() == 3) {
     shape_.insert(shape_.begin(), -1);
   }
-  torch::Tensor forward(const torch::Tensor& z, const torch::Tensor& y) override {
-    const torch::Tensor x = run(z, y);
-    return (image_ ? torch::tanh(x) : x).view(shape_);
+  Output forward(const Input& in) override {
+    const torch::Tensor x = run(in.x, in.y);
+    return {(image_ ? torch::tanh(x) : x).view(shape_)};
   }
 
  private:
@@ -78,13 +78,11 @@ class MlpGenerator final : public MlpNetwork {
 class MlpDiscriminator final : public MlpNetwork {
  public:
   MlpDiscriminator(Maker& make, const NetShape& shape, const NetOptions& options)
-      : MlpNetwork(make, shape, shape.field.elements(), 1, options,
+      : MlpNetwork(make, shape, shape.field.elements(), shape.outputs, options,
                    [](const torch::Tensor& x) { return torch::leaky_relu(x, 0.2); }) {
     freeze_lowest(hidden(), options.freeze);
   }
-  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& y) override {
-    return run(x.flatten(1), y);
-  }
+  Output forward(const Input& in) override { return {run(in.x.flatten(1), in.y)}; }
 };
 
 }  // namespace

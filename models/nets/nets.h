@@ -38,10 +38,11 @@ struct NetShape {
   int64_t latent = 0;   // input of a generator
   int64_t classes = 0;  // > 0: conditional on labels, embedded in `embedding` numbers
   int64_t embedding = 16;
+  int64_t outputs = 1;  // of a discriminator, a sample; an encoder has one a latent
 };
 
 // Multilayer perceptrons. G: [B, latent] -> [B, field]; ReLU; tanh at the end for images, linear for vectors.
-// D: [B, field] -> [B, 1]; LeakyReLU 0.2. Labels are embedded and concatenated to the input (Mirza and
+// D: [B, field] -> [B, outputs]; LeakyReLU 0.2. Labels are embedded and concatenated to the input (Mirza and
 // Osindero 2014).
 std::shared_ptr<Network> mlp_generator(Maker&, const NetShape&, const NetOptions&);
 std::shared_ptr<Network> mlp_discriminator(Maker&, const NetShape&, const NetOptions&);

@@ -1,24 +1,25 @@
 // Wasserstein GAN: a critic without a sigmoid, kept Lipschitz by clipping its weights after each of its steps
 // (Arjovsky et al. 2017, algorithm 1). RMSProp. Convolutional for images, perceptrons for vectors.
-#include "models/game.h"
+#include "models/gan.h"
 
 namespace saddle {
 namespace {
 
-struct Options : GameOptions {
-  Options() { g = d = {.width = 64, .norm = "batch"}; }
+struct Options : GanOptions {
+  Options() {
+    g = d = {.width = 64, .norm = "batch"};
+    objective.loss = "wasserstein";
+    objective.weight["d.clip"] = 0.01;
+    n_critic = 5;
+  }
   RmsPropOptions g_rmsprop, d_rmsprop;
-  int64_t n_critic = 5;
-  double clip = 0.01;
   int64_t warmup = 0;
 };
 
 void describe(OptionTable& table, Options& options) {
-  saddle::describe(table, static_cast<GameOptions&>(options), {"none", "batch", "instance"});
+  describe_nets(table, options);
   describe(table, "g", options.g_rmsprop);
   describe(table, "d", options.d_rmsprop);
-  table.add("n_critic", options.n_critic, "critic steps for one of the generator", {1, 1000});
-  table.add("d.clip", options.clip, "bound of the critic's weights", {1e-6, 100});
   table.add("warmup", options.warmup,
             "first generator steps with 100 critic steps, as every 500th; 0: none (code: 25)",
             {0, 1e9, "steps"});
@@ -26,25 +27,18 @@ void describe(OptionTable& table, Options& options) {
 
 System build(const Options& options, const Schema& data, Context context) {
   System system(std::move(context));
-  Game game = make_game(system, options, data);
-  Player& g = system.player("g", {game.g}, options.g_rmsprop);
-  Player& d = system.player("d", {game.d}, options.d_rmsprop);
-  d.after_step.push_back([&d, clip = options.clip] { d.replica.weights().clamp_(-clip, clip); });
-  sample_from(system, game, g, options.average);
-  const auto critic_steps = [options](int64_t step) {
-    return options.warmup > 0 && (step < options.warmup || step % 500 == 0) ? 100 : options.n_critic;
-  };
-  const AdversarialLoss& loss = adversarial_loss("wasserstein");
-  system.phase(
-      {.name = "D",
-       .player = &d,
-       .loss = [=](Step& step) { return game.d_loss(step, loss, game.real(step), game.fake(step, {})); },
-       .repeat = critic_steps});
-  generator_phase(system, game, g, loss);
+  const Gan gan = make_gan(system, options, data);
+  Player& g = system.player("g", {gan.g}, options.g_rmsprop);
+  Player& d = system.player("d", {gan.d}, options.d_rmsprop);
+  play(system, gan, g, d, options, [warmup = options.warmup, n = options.n_critic](int64_t step) {
+    return warmup > 0 && (step < warmup || step % 500 == 0) ? 100 : n;
+  });
   return system;
 }
 
-SADDLE_SYSTEM("wgan", "Wasserstein GAN with clipped weights (Arjovsky 2017)", describe, build);
+// The bias of the last layer cancels between real and fake.
+SADDLE_SYSTEM(describe, build, .name = "wgan", .about = "Wasserstein GAN with clipped weights",
+              .paper = "Arjovsky 2017", .modality = "images or points", .idle = {"D.judge.bias"});
 
 }  // namespace
 }  // namespace saddle

@@ -1,9 +1,9 @@
 // Collectives of CUDA tensors through Comm, at any world size; ranks may share a device. All sums are exact.
 #include <gtest/gtest.h>
 
+#include "dist/draw.h"
 #include "dist/replica.h"
 #include "dist/stats.h"
-#include "models/draw.h"
 #include "models/optimizer.h"
 #include "tests/gpu/device.h"
 #include "tests/support/world.h"
@@ -102,9 +102,9 @@ TEST(Device, DrawsAreThoseOfTheHost) {
     return Draw({.seed = 1, .purpose = "test", .step = 2, .samples = {3, 5}, .device = device});
   };
   Draw there = draw(comm().device()), host = draw(torch::kCPU);
-  for (const auto& [a, b] : {std::pair{there.latent(7), host.latent(7)},
+  for (const auto& [a, b] : {std::pair{there.normal({7}), host.normal({7})},
                              {there.uniform({2, 2}), host.uniform({2, 2})},
-                             {there.labels(10), host.labels(10)}}) {
+                             {there.integers(10), host.integers(10)}}) {
     EXPECT_EQ(a.device(), comm().device());
     EXPECT_TRUE(torch::equal(a.cpu(), b));
   }
@@ -116,9 +116,9 @@ TEST(Device, ATapeIsRefilledInPlace) {
   };
   torch::Tensor latent;
   Draw first = draw(0), second = draw(1), again = draw(1);
-  const Tape tape = first.record([&] { latent = first.latent(3); });
+  const Tape tape = first.record([&] { latent = first.normal({3}); });
   second.refill(tape);
-  EXPECT_TRUE(torch::equal(latent.cpu(), again.latent(3).cpu()));
+  EXPECT_TRUE(torch::equal(latent.cpu(), again.normal({3}).cpu()));
 }
 
 TEST(Device, ALossScaleHalvesAndTheStepIsSkipped) {

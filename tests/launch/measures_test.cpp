@@ -84,7 +84,7 @@ TEST_F(Measures, CriticIsTheMeanOutputOfTheOwnD) {
     const Net d = *trainer.system().find("D");
     at::NoGradGuard no_grad;
     const torch::Tensor y = samples.has("label") ? samples["label"] : torch::Tensor();
-    EXPECT_NEAR(value(critic, samples), d(samples["image"], y).mean().item<double>(), 1e-12) << system;
+    EXPECT_NEAR(value(critic, samples), d({samples["image"], y}).x.mean().item<double>(), 1e-12) << system;
     EXPECT_TRUE(critic.higher_is_better);
   }
 }

@@ -28,11 +28,13 @@ double mean(const Vector& values, const std::function<double(double)>& f) {
 }
 
 double d_loss(const std::string& name, const Vector& real, const Vector& fake) {
-  return adversarial_loss(name).d(torch::tensor(real, f64()), torch::tensor(fake, f64())).item<double>();
+  return total(adversarial_loss(name).d(torch::tensor(real, f64()), torch::tensor(fake, f64()), mean_here))
+      .item<double>();
 }
 
 double g_loss(const std::string& name, const Vector& fake) {
-  return adversarial_loss(name).g(torch::tensor(fake, f64())).item<double>();
+  const Tensor x = torch::tensor(fake, f64());
+  return total(adversarial_loss(name).g(torch::zeros_like(x), x, mean_here)).item<double>();
 }
 
 const Vector kReal = {2.0, -0.5, 0.25},
@@ -63,7 +65,11 @@ TEST(AdversarialLoss, HasItsKnownValueWhereTheDiscriminatorIsZero) {
                                                                      {"non-saturating", {2 * log2, log2}},
                                                                      {"lsgan", {0.5, 0.5}},
                                                                      {"wasserstein", {0, 0}},
-                                                                     {"hinge", {2, 0}}};
+                                                                     {"hinge", {2, 0}},
+                                                                     {"rpgan", {log2, log2}},
+                                                                     {"ragan", {log2, log2}},
+                                                                     {"ralsgan", {1, 1}},
+                                                                     {"rahinge", {1, 1}}};
   for (const auto& loss : adversarial_losses()) {
     ASSERT_TRUE(expected.contains(loss.name)) << loss.name << " has no expected value here: add one";
     EXPECT_NEAR(d_loss(loss.name, zero, zero), expected.at(loss.name).first, 1e-15) << loss.name;
@@ -73,13 +79,15 @@ TEST(AdversarialLoss, HasItsKnownValueWhereTheDiscriminatorIsZero) {
 
 TEST(AdversarialLoss, HasTheGradientOfItsDifferences) {
   auto real = torch::tensor(kReal, f64()).requires_grad_(),
-       fake = torch::tensor(kFake, f64()).requires_grad_();
+       fake = torch::tensor(kFake, f64()).requires_grad_(),
+       more = torch::tensor({-1.5, 0.75, 0.5}, f64()).requires_grad_();  // as many as real ones
   for (const auto& loss : adversarial_losses()) {
     SCOPED_TRACE(loss.name);
-    auto d = [&] { return loss.d(real, fake); };
-    expect_gradient(d, real);
-    expect_gradient(d, fake);
-    expect_gradient([&] { return loss.g(fake); }, fake);
+    const Tensor& other = loss.paired ? more : fake;
+    const auto d = [&] { return total(loss.d(real, other, mean_here)); };
+    const auto g = [&] { return total(loss.g(real, other, mean_here)); };
+    for (const auto& [f, x] : {std::pair{d, real}, std::pair{d, other}}) expect_gradient(f, x);
+    expect_gradient(g, other);
   }
 }
 
@@ -87,17 +95,20 @@ TEST(AdversarialLoss, StaysFiniteAtExtremeLogits) {
   for (const auto& loss : adversarial_losses())
     for (double logit : {-1e4, 1e4}) {
       auto x = torch::full({2}, logit, torch::kFloat).requires_grad_();  // float32: exp overflows
-      auto total = loss.d(x, x) + loss.g(x);
-      EXPECT_TRUE(std::isfinite(total.item<double>())) << loss.name;
-      EXPECT_TRUE(torch::autograd::grad({total}, {x})[0].isfinite().all().item<bool>()) << loss.name;
+      auto sum = total(loss.d(x, x, mean_here)) + total(loss.g(x, x, mean_here));
+      EXPECT_TRUE(std::isfinite(sum.item<double>())) << loss.name;
+      EXPECT_TRUE(torch::autograd::grad({sum}, {x})[0].isfinite().all().item<bool>()) << loss.name;
     }
 }
 
 TEST(AdversarialLoss, IgnoresTheShapeOfTheLogits) {
   auto real = torch::randn({6, 1, 2, 2}, f64()), fake = torch::randn({6, 1, 2, 2}, f64());
   for (const auto& loss : adversarial_losses()) {
-    EXPECT_TRUE(torch::allclose(loss.d(real, fake), loss.d(real.flatten(), fake.flatten()))) << loss.name;
-    EXPECT_EQ(loss.g(fake).dim(), 0) << loss.name;
+    const Tensor flat_real = real.flatten(), flat_fake = fake.flatten();
+    for (const auto& side : {loss.d, loss.g})
+      EXPECT_TRUE(
+          torch::allclose(total(side(real, fake, mean_here)), total(side(flat_real, flat_fake, mean_here))))
+          << loss.name;
   }
 }
 
@@ -118,7 +129,8 @@ struct Symbols {
   Tensor table = torch::zeros(4, f64()).requires_grad_();
 
   Tensor loss() const {
-    return adversarial_loss("minimax").d(table.index_select(0, real), table.index_select(0, fake));
+    return total(
+        adversarial_loss("minimax").d(table.index_select(0, real), table.index_select(0, fake), mean_here));
   }
 
   void descend(int steps, double rate) {
@@ -156,7 +168,9 @@ TEST(AdversarialLoss, StarvesTheMinimaxGeneratorWhereSupportsAreDisjoint) {
   s.descend(200, 8);
   auto logits = s.table.detach().index_select(0, s.fake).requires_grad_(true);
   auto norm = [&](const char* name) {
-    return torch::autograd::grad({adversarial_loss(name).g(logits)}, {logits})[0].norm().item<double>();
+    return torch::autograd::grad({total(adversarial_loss(name).g({}, logits, mean_here))}, {logits})[0]
+        .norm()
+        .item<double>();
   };
   EXPECT_LT(norm("minimax"), 0.01 * norm("non-saturating"));
   EXPECT_NEAR(-s.loss().item<double>(), 0, 0.02);  // -log 4 + 2 JS with JS = log 2

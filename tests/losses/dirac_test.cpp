@@ -2,6 +2,10 @@
 // x. Which losses and penalties converge, orbit or diverge is known; systems.md section 29 gives the
 // distances.
 #include <gtest/gtest.h>
+
+#include <cmath>
+#include <complex>
+
 #include "dist/tensor.h"
 
 #include "losses/adversarial.h"
@@ -24,16 +28,16 @@ Tensor slope(const Tensor& loss, const Tensor& x) {
   return torch::autograd::grad({loss}, {x})[0];
 }
 
-// ||(theta, psi)|| after 2,000 steps of rate 0.1 from (1, 1).
-double distance_after(const Dirac& game) {
+// ||(theta, psi)|| after so many steps of rate 0.1 from (1, 1).
+double distance_after(const Dirac& game, int steps = 2000) {
   constexpr double kRate = 0.1;
-  const auto& loss = adversarial_loss(game.loss);
+  const AdversarialLoss loss = adversarial_loss(game.loss);
   const auto leaf = [] { return torch::ones({1, 1}, torch::kDouble).requires_grad_(); };
   auto theta = leaf(), psi = leaf();
   const auto real = torch::zeros({1, 1}, torch::kDouble);
   const Critic d = [&](const Tensor& x) { return x.mm(psi); };
-  for (int step = 0; step < 2000; ++step) {
-    auto d_loss = loss.d(d(real), d(theta.detach()));
+  for (int step = 0; step < steps; ++step) {
+    auto d_loss = total(loss.d(d(real), d(theta.detach()), mean_here));
     if (game.penalty) d_loss = d_loss + game.penalty(d, real, theta.detach());
     auto psi_step = kRate * slope(d_loss, psi);
     auto move = [](Tensor& x, const Tensor& by) {
@@ -41,7 +45,7 @@ double distance_after(const Dirac& game) {
       x -= by;
     };
     if (game.alternating) move(psi, psi_step);
-    auto theta_step = kRate * slope(loss.g(d(theta)), theta);
+    auto theta_step = kRate * slope(total(loss.g(d(real).detach(), d(theta), mean_here)), theta);
     if (!game.alternating) move(psi, psi_step);
     move(theta, theta_step);
   }
@@ -78,6 +82,31 @@ TEST(DiracGan, ConvergesWithR1AndR2) {
     EXPECT_LT(distance_after({.loss = "non-saturating", .penalty = on_real(gamma)}), 1e-4) << gamma;
     EXPECT_LT(distance_after({.loss = "non-saturating", .penalty = on_fake(gamma)}), 1e-4) << gamma;
   }
+}
+
+// Mescheder 2018, section 4: near the equilibrium a step of h multiplies the distance by |1 + h l| with
+// l = -g / 2 + sqrt(g^2 / 4 - 1 / 4), g = gamma for R1 alone and 2 gamma for R1 and R2 together, also with pairing.
+TEST(DiracGan, ConvergesAtTheRateOfTheClosedForm) {
+  const auto both = [](double gamma) -> Regulariser {
+    return [=](const Critic& d, const Tensor& real, const Tensor& fake) {
+      return gamma / 2 * (r1(d, real) + r2(d, fake));
+    };
+  };
+  struct Case {
+    Regulariser penalty;
+    double g;
+    int from, to;
+  };
+  for (const std::string loss : {"non-saturating", "rpgan"})
+    for (const Case& c : {Case{on_real(0.1), 0.1, 1000, 2000}, Case{both(0.1), 0.2, 1000, 2000},
+                          Case{on_real(0.3), 0.3, 300, 900}, Case{both(1.0), 2.0, 200, 600}}) {
+      const std::complex<double> root = std::sqrt(std::complex<double>(c.g * c.g / 4 - 0.25));
+      const double expected = std::log(std::abs(1.0 + 0.1 * (-c.g / 2 + root)));
+      const double found = std::log(distance_after({.loss = loss, .penalty = c.penalty}, c.to) /
+                                    distance_after({.loss = loss, .penalty = c.penalty}, c.from)) /
+                           (c.to - c.from);
+      EXPECT_NEAR(found / expected, 1, 0.02) << loss << ", g " << c.g;
+    }
 }
 
 }  // namespace

@@ -284,7 +284,7 @@ test::Build discriminator(const NetOptions& options) {
         .field = {
             .name = "image", .shape = {1, 16, 16}, .dtype = torch::kByte, .classes = 0, .class_names = {}}};
     const auto net = conv_discriminator(make, shape, options);
-    return {net, [=](const Tensor& x) { return net->forward(x, {}); }};
+    return {net, [=](const Tensor& x) { return net->forward({x}).x; }};
   };
 }
 

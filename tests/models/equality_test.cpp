@@ -6,7 +6,7 @@
 
 #include "dist/error.h"
 #include "launch/trainer.h"
-#include "tests/support/images.h"
+#include "tests/support/tiny.h"
 #include "tests/support/world.h"
 
 namespace saddle {
@@ -23,7 +23,7 @@ struct Case {
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const SystemEntry& entry : systems()) all.push_back({entry.name, {}, ""});
-  all.push_back({"wgan-gp", {"penalty_every=4"}, "lazy penalty"});
+  all.push_back({"wgan-gp", {"gp.every=4"}, "lazy penalty"});
   all.push_back({"dragan", {"g.norm=batch"}, "batch norm in G"});
   return all;
 }
@@ -38,12 +38,12 @@ double largest_difference(const State& a, const State& b) {
 
 TEST(Equality, FiftyStepsOnAllRanksAreThoseOfOne) {
   const Comm comm = test::world().comm("cpu");
-  const auto data = test::images(100);
   for (const Case& c : cases())
     for (const std::string parts : {"1", "4"}) {
-      std::vector<std::string> sets{"batch=16", "precision=float64",  "seed=3", "g.width=4", "d.width=4",
-                                    "latent=6", "accumulate=" + parts};
+      std::vector<std::string> sets =
+          test::tiny_sets(c.system, {"batch=16", "precision=float64", "seed=3", "accumulate=" + parts});
       sets.insert(sets.end(), c.sets.begin(), c.sets.end());
+      const auto data = test::tiny_data(c.system, 100);
       saddle::Run run;
       run.resolve("system = \"" + c.system + "\"", "test", sets);
       Trainer together(run, comm, data), alone(run, World::alone(), data);

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "dist/error.h"
-#include "models/game.h"
+#include "models/gan.h"
 
 namespace saddle {
 namespace {
@@ -26,10 +26,10 @@ TEST(ConvNets, FitImagesOfAnyShapeThatHalves) {
        std::vector<std::array<int64_t, 3>>{{1, 28, 28}, {3, 32, 32}, {3, 64, 32}, {1, 16, 48}, {4, 20, 20}}) {
     const NetShape shape = image(c, h, w);
     const NetOptions options{.width = 8, .norm = "batch"};
-    const torch::Tensor x = conv_generator(make, shape, options)->forward(torch::randn({2, 10}), {});
+    const torch::Tensor x = conv_generator(make, shape, options)->forward({torch::randn({2, 10})});
     EXPECT_EQ(x.sizes(), (std::vector<int64_t>{2, c, h, w}));
     EXPECT_LE(x.abs().max().item<float>(), 1.0F);
-    EXPECT_EQ(conv_discriminator(make, shape, options)->forward(x, {}).sizes(), (std::vector<int64_t>{2, 1}));
+    EXPECT_EQ(conv_discriminator(make, shape, options)->forward({x}).x.sizes(), (std::vector<int64_t>{2, 1}));
   }
 }
 
@@ -49,9 +49,9 @@ TEST(ConvNets, AConditionalNetDependsOnTheLabel) {
   const auto g = conv_generator(make, shape, {.width = 8}), d = conv_discriminator(make, shape, {.width = 8});
   const torch::Tensor z = torch::randn({1, 10}), zero = torch::zeros({1}, torch::kLong),
                       two = torch::full({1}, 2, torch::kLong);
-  EXPECT_FALSE(torch::equal(g->forward(z, zero), g->forward(z, two)));
-  const torch::Tensor x = g->forward(z, zero);
-  EXPECT_FALSE(torch::equal(d->forward(x, zero), d->forward(x, two)));
+  EXPECT_FALSE(torch::equal(g->forward({z, zero}).x, g->forward({z, two}).x));
+  const torch::Tensor x = g->forward({z, zero});
+  EXPECT_FALSE(torch::equal(d->forward({x, zero}).x, d->forward({x, two}).x));
 }
 
 TEST(MlpNets, GenerateVectorsAndImages) {
@@ -61,11 +61,11 @@ TEST(MlpNets, GenerateVectorsAndImages) {
       .latent = 10};
   const NetOptions options{.width = 16, .depth = 2};
   for (const NetShape& shape : {point, image(1, 5, 7)}) {
-    const torch::Tensor x = mlp_generator(make, shape, options)->forward(torch::randn({3, 10}), {});
+    const torch::Tensor x = mlp_generator(make, shape, options)->forward({torch::randn({3, 10})});
     std::vector<int64_t> sizes = shape.field.shape;
     sizes.insert(sizes.begin(), 3);
     EXPECT_EQ(x.sizes(), sizes);
-    EXPECT_EQ(mlp_discriminator(make, shape, options)->forward(x, {}).sizes(), (std::vector<int64_t>{3, 1}));
+    EXPECT_EQ(mlp_discriminator(make, shape, options)->forward({x}).x.sizes(), (std::vector<int64_t>{3, 1}));
   }
 }
 

@@ -118,6 +118,20 @@ TEST(Options, TomlTablesBecomeDottedKeys) {
                                                    testing::Pair("g.inner.on", "true")));
 }
 
+TEST(Options, AKeyMayBeginAsAnotherOne) {
+  using testing::Pair;
+  for (const char* text :
+       {"r1 = 10\nr1.every = 16\n", "r1.every=16\nr1=10", "\tr1.every = 16 # a.b = 1\nr1 = 10\n"})
+    EXPECT_THAT(parse_toml(text, "test"), testing::ElementsAre(Pair("r1", "10"), Pair("r1.every", "16")))
+        << text;
+  EXPECT_THAT(parse_toml("a = \"\"\"\nr1.every = 16\n\"\"\"", "test"),
+              testing::ElementsAre(Pair("a", "r1.every = 16\n")));
+  EXPECT_THAT(parse_toml("[d]\nr1.every = 16\nr1 = 1\n", "test"),
+              testing::ElementsAre(Pair("d.r1", "1"), Pair("d.r1.every", "16")));
+  for (const char* text : {"r1.every = 1\nr1.every = 2\n", "r1.every = 1\n[r1]\nevery = 2\n"})
+    EXPECT_THROW(parse_toml(text, "test"), Error) << text;
+}
+
 TEST(Options, BrokenTomlNamesItsLine) {
   try {
     parse_toml("a = 1\nb = = 2\n", "recipe 'x'");

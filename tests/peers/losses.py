@@ -5,6 +5,7 @@
 Losses are written from other formulas than the C++ ones (cross entropy, mse_loss, a nonsymmetric matrix root), so that
 one mistake is not made twice. A tensor is {"shape", "data"}:
   adversarial  real, fake (logits), losses: {name: {d, g, d_real, d_fake, g_fake}}; d_real is the gradient of d in real
+  relativistic the same of losses of differences of scores, as many real as fake
   penalty      real, fake, alpha, noise, std, and the critic's weights w0, w1: D(x) = w1 leaky_relu(w0 x, 0.2)^2;
                penalties: {name: {value, w0, w1}}, the last two being gradients; gradient_penalty_2 has target 2
   frechet      a, b: features; distance: a number
@@ -46,6 +47,40 @@ def adversarial(rng):
         return {key: flat(value) for key, value in values.items()}
 
     return {"real": flat(real), "fake": flat(fake), "losses": {name: row(*pair) for name, pair in LOSSES.items()}}
+
+
+def averages(value):
+    """Jolicoeur-Martineau 2019, from scores written as differences of every pair's mean."""
+
+    def side(sign):
+        def loss(r, f):
+            over = sign * (r.unsqueeze(0) - f.unsqueeze(1)).mean(0)
+            under = sign * (r.unsqueeze(0) - f.unsqueeze(1)).mean(1)
+            return 0.5 * (value(over).mean() + value(under).mean())
+
+        return loss
+
+    return side(1), side(-1)
+
+
+RELATIVISTIC = {
+    "rpgan": (lambda r, f: entropy(r - f, 1), lambda r, f: entropy(f - r, 1)),
+    "ragan": averages(lambda t: F.binary_cross_entropy_with_logits(t, torch.ones_like(t), reduction="none")),
+    "ralsgan": averages(lambda t: F.mse_loss(t, torch.ones_like(t), reduction="none")),
+    "rahinge": averages(lambda t: (1 - t).clamp(min=0)),
+}
+
+
+def relativistic(rng):
+    real, fake = (normal(rng, 7).requires_grad_() for _ in range(2))
+
+    def row(d, g):
+        d_real, d_fake = torch.autograd.grad(d(real, fake), [real, fake])
+        (g_fake,) = torch.autograd.grad(g(real, fake), [fake])
+        values = {"d": d(real, fake), "g": g(real, fake), "d_real": d_real, "d_fake": d_fake, "g_fake": g_fake}
+        return {key: flat(value) for key, value in values.items()}
+
+    return {"real": flat(real), "fake": flat(fake), "losses": {name: row(*p) for name, p in RELATIVISTIC.items()}}
 
 
 def penalty(rng):
@@ -104,4 +139,5 @@ def rounded_product(x, mix):
 
 if __name__ == "__main__":
     rng = generator(2026)
-    write("losses.json", {"adversarial": adversarial(rng), "penalty": penalty(rng), "frechet": frechet(rng)})
+    tables = {"adversarial": adversarial(rng), "penalty": penalty(rng), "frechet": frechet(rng)}
+    write("losses.json", tables | {"relativistic": relativistic(rng)})

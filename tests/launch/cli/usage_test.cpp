@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <sstream>
 
 #include "dist/file.h"
 #include "tests/launch/cli/cli.h"
@@ -35,7 +36,9 @@ TEST_F(Cli, WrongWordsAreOneErrorThatNamesWhatWasMeant) {
       {"train gan-ns --set kimg=5", "that is steps here"},
       {"train gan-ns --set augment=true", "that is data.mirror, data.crop here"},
       {"train gan-ns --set fp16=true", "that is precision here"},
-      {"train gan-ns --set n_critic=5", "n_critic is a key of other systems: wgan, wgan-gp"},
+      {"train gan-ns --set warmup=5", "warmup is a key of other systems: wgan"},
+      {"train DCGAN", "did you mean 'dcgan'"},
+      {"train gan-ns --init-from run --step best", "--init-from-step"},
       {"train gan-ns --set zzzzzz=5", "unknown key 'zzzzzz' of gan-ns; `saddle train RECIPE --dry-run`"},
       {"train gan-ns --set seed=-1", "'seed' is at least 0, found -1"},
       {"train gan-ns --set steps=9999999999999", "'steps' is at most 1000000000000 steps"},
@@ -53,7 +56,16 @@ TEST_F(Cli, WrongWordsAreOneErrorThatNamesWhatWasMeant) {
 
 TEST_F(Cli, ListsAndVersions) {
   EXPECT_THAT(saddle("list systems").output, HasSubstr("wgan-gp"));
-  EXPECT_THAT(saddle("list losses").output, HasSubstr("non-saturating"));
+  EXPECT_THAT(saddle("list losses").output, testing::AllOf(HasSubstr("non-saturating"), HasSubstr("r1 ")));
+  EXPECT_THAT(saddle("list systems --markdown").output, HasSubstr("| `wgan-gp` |"));
+  EXPECT_THAT(saddle("list losses --markdown").output,
+              testing::AllOf(HasSubstr("`loss=rpgan`"), HasSubstr("| `r1` |")));
+  const std::string readme = read_file(SADDLE_SOURCE_DIR "/README.md"),
+                    losses = read_file(SADDLE_SOURCE_DIR "/losses/README.md");
+  EXPECT_THAT(readme, HasSubstr(saddle("list systems --markdown").output)) << "the README's table is another";
+  std::istringstream rows(saddle("list losses --markdown").output);
+  for (std::string row; std::getline(rows, row);) EXPECT_THAT(losses, HasSubstr(row));
+  expect_error(saddle("list recipes --markdown"), 64, "--markdown is for");
   EXPECT_THAT(saddle("list recipes").output, HasSubstr("dcgan"));
   EXPECT_THAT(saddle("list").output, testing::AllOf(HasSubstr("wgan-gp"), HasSubstr("non-saturating")));
   EXPECT_THAT(saddle("--version").output,
@@ -65,7 +77,7 @@ TEST_F(Cli, BadUsageIsOneErrorOnTwoRanksToo) {
     expect_error(saddle("train gan-ns --data /nowhere --out " + dir_ + "x", ranks), 65, "/nowhere");
     expect_error(saddle(train("x", "", "dcgna"), ranks), 64, "did you mean 'dcgan'");
     expect_error(saddle(train("x", "--set btach=3"), ranks), 64, "did you mean 'batch'");
-    expect_error(saddle(train("x", "--set n_critic=3"), ranks), 64, "unknown key 'n_critic'");
+    expect_error(saddle(train("x", "--set warmup=3"), ranks), 64, "unknown key 'warmup'");
     expect_error(saddle(train("x", "--set batch=0"), ranks), 64, "at least 1");
     expect_error(saddle(train("x", "", "dcgan"), ranks), 65, "image");
     expect_error(saddle(fmt::format("train gan-ns --data {}ring --out /proc/nowhere/x", dir_), ranks), 74,

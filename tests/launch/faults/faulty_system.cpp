@@ -16,18 +16,18 @@
 #include "dist/error.h"
 #include "dist/file.h"
 #include "losses/penalty.h"
-#include "models/game.h"
+#include "models/gan.h"
 
 namespace saddle {
 namespace {
 
-struct Options : AdamGameOptions {
+struct Options : GanOptions {
   Options() { g = d = {.width = 128}; }
   int64_t penalty_every = 0;
 };
 
 void describe(OptionTable& table, Options& options) {
-  saddle::describe(table, static_cast<AdamGameOptions&>(options), {"none"});
+  saddle::describe(table, options);
   table.add("penalty_every", options.penalty_every, "steps from one penalty to the next; 0: none", {0, 1e6});
 }
 
@@ -121,32 +121,34 @@ System build(const Options& options, const Schema& data, Context context) {
   const Comm comm = context.comm;
   const AdversarialLoss loss = adversarial_loss("non-saturating");
   System system(std::move(context));
-  Game game = make_game(system, options, data);
-  Player& g = system.player("g", {game.g}, options.g_adam);
-  Player& d = system.player("d", {game.d}, options.d_adam);
-  sample_from(system, game, g, options.average);
-  system.phase({.name = "D", .player = &d, .loss = [=, &g](Step& step) {
-                  const torch::Tensor fake = game.fake(step, {}), real = game.real(step);
-                  record(real, step.number, comm.rank());
-                  return faulty(loss.d(game.d(real, {}), game.d(fake, {})), fault, comm, g, step.number);
+  const Gan gan = make_gan(system, options, data);
+  Player& g = system.player("g", {gan.g}, options.g_adam);
+  Player& d = system.player("d", {gan.d}, options.d_adam);
+  system.phase({.name = "D", .players = {&d}, .loss = [=, &g](Step& step) {
+                  const Input fake = gan.fake(step), real = gan.real(step);
+                  record(real.x, step.number, comm.rank());
+                  return faulty(total(loss.d(gan.d(real), gan.d(fake), mean_here)), fault, comm, g,
+                                step.number);
                 }});
   if (options.penalty_every > 0)
     system.phase({.name = "GP",
-                  .player = &d,
+                  .players = {&d},
                   .loss =
                       [=](Step& step) {
-                        const auto judge = [&](const torch::Tensor& x) { return game.d(x); };
-                        return gradient_penalty(judge, game.real(step), game.fake(step, {}), step.uniform());
+                        const auto critic = [&](const torch::Tensor& x) { return gan.d({x}).x; };
+                        return gradient_penalty(critic, gan.real(step).x, gan.fake(step).x, step.uniform());
                       },
-                  .every = options.penalty_every});
+                  .every = options.penalty_every,
+                  .weight = static_cast<double>(options.penalty_every)});
   system.phase({.name = "G",
-                .player = &g,
-                .loss = [=](Step& step) { return loss.g(game.d(game.fake(step, {}), {})); },
+                .players = {&g},
+                .loss = [=](Step& step) { return total(loss.g({}, gan.d(gan.fake(step)), mean_here)); },
                 .repeat = [=](int64_t step) { return repetitions(fault, comm, step); }});
   return system;
 }
 
-SADDLE_SYSTEM("faulty", "gan-ns with a fault, for tests", describe, build);
+SADDLE_SYSTEM(describe, build, .name = "faulty", .about = "gan-ns with a fault, for tests", .paper = "none",
+              .modality = "images or points");
 
 }  // namespace
 }  // namespace saddle

@@ -1,6 +1,10 @@
-// The random numbers of one step or one drawing of samples. Each call is a stream of its own, keyed by (seed,
-// purpose, step, number of the call); sample i of a call is keyed by its global index, so ranks draw slices
-// of one sequence.
+// The random numbers of one step or one drawing of samples:
+//   Draw draw({.seed = 1, .purpose = "sample", .samples = {0, 64}});
+//   torch::Tensor z = draw.normal({100});                 // [64, 100]
+//   torch::Tensor y = draw.integers(10);                  // [64], labels
+//   torch::Tensor cut = draw.shared();                    // [], the same on all ranks
+// Each call is a stream of its own, keyed by (seed, purpose, step, number of the call); sample i of a call is
+// keyed by its global index, so ranks draw slices of one sequence.
 #pragma once
 
 #include <functional>
@@ -15,10 +19,13 @@ namespace saddle {
 // in the same tensors: what a captured step reads must stay where it is.
 struct Tape {
   struct Request {
-    enum class Kind { latent, uniform, labels } kind;
-    std::vector<int64_t> shape;  // of a sample
-    int64_t classes = 0;         // of labels
-    bool operator==(const Request&) const = default;
+    enum class Kind { normal, uniform, integers, noise, shared, value } kind;
+    std::vector<int64_t> shape;  // of a sample; of the whole for `shared`
+    int64_t high = 0;            // of integers
+    std::function<double(int64_t step)> of = {};
+    bool operator==(const Request& other) const {
+      return kind == other.kind && shape == other.shape && high == other.high;
+    }
   };
   struct Entry {
     Request request;
@@ -39,15 +46,24 @@ class Draw {
     Range samples;  // of the global batch, this rank's slice
     torch::Device device = torch::kCPU;
     torch::ScalarType dtype = torch::kFloat;
-    std::function<torch::Tensor(at::IntArrayRef shape)> replay =
-        {};  // of recorded numbers, in place of random ones
+    // Recorded numbers in place of random ones, for `normal` and `uniform`; `noise` is then zero.
+    std::function<torch::Tensor(at::IntArrayRef shape)> replay = {};
+    bool noise = true;  // false: `noise` is zero
   };
   explicit Draw(Where where) : where_(std::move(where)) {}
 
-  // [samples.count, ...] on the device. Ranks must make the same calls in the same order.
-  torch::Tensor latent(int64_t size);                 // N(0, 1)
-  torch::Tensor uniform(at::IntArrayRef shape = {});  // [0, 1)
-  torch::Tensor labels(int64_t classes);              // int64, uniform over the classes
+  // [samples.count, shape...] on the device. Ranks must make the same calls in the same order.
+  torch::Tensor normal(at::IntArrayRef shape);        // N(0, 1)
+  torch::Tensor uniform(at::IntArrayRef shape = {});  // U[0, 1)
+  torch::Tensor integers(int64_t high);               // int64 in [0, high)
+  // N(0, 1) that a net adds to what it computes; zero in exports and where Where::noise says so.
+  torch::Tensor noise(at::IntArrayRef shape);
+  // [shape...], U[0, 1): one draw for the global batch, equal on all ranks and in all parts of it.
+  torch::Tensor shared(at::IntArrayRef shape = {});
+  // [], of the step's number: what follows the step goes through here, so that a captured step does not keep
+  // the number of the step it was captured in.
+  torch::Tensor value(std::function<double(int64_t step)> of);
+
   int64_t count() const { return where_.samples.count; }
   Range samples() const { return where_.samples; }
   int64_t calls() const { return calls_; }
@@ -67,7 +83,7 @@ class Draw {
   void refill(const Tape& tape);
 
  private:
-  torch::Tensor answer(const Tape::Request& request);
+  torch::Tensor answer(Tape::Request request);
   torch::Tensor make(const Tape::Request& request, int64_t call, Range samples) const;
   Where where_;
   int64_t calls_ = 0;

@@ -1,9 +1,11 @@
-#include "models/draw.h"
+#include "dist/draw.h"
 
 #include "dist/error.h"
 
 namespace saddle {
 namespace {
+
+using Kind = Tape::Request::Kind;
 
 bool same(const Range& a, const Range& b) {
   return a.first == b.first && a.count == b.count;
@@ -20,20 +22,32 @@ struct Until {
 
 }  // namespace
 
-torch::Tensor Draw::latent(int64_t size) {
-  return answer({Tape::Request::Kind::latent, {size}});
+torch::Tensor Draw::normal(at::IntArrayRef shape) {
+  return answer({Kind::normal, shape.vec()});
 }
 
 torch::Tensor Draw::uniform(at::IntArrayRef shape) {
-  return answer({Tape::Request::Kind::uniform, shape.vec()});
+  return answer({Kind::uniform, shape.vec()});
 }
 
-torch::Tensor Draw::labels(int64_t classes) {
-  return answer({Tape::Request::Kind::labels, {}, classes});
+torch::Tensor Draw::integers(int64_t high) {
+  return answer({Kind::integers, {}, high});
 }
 
-torch::Tensor Draw::answer(const Tape::Request& request) {
-  if (where_.replay && request.kind != Tape::Request::Kind::labels) {
+torch::Tensor Draw::noise(at::IntArrayRef shape) {
+  return answer({Kind::noise, shape.vec()});
+}
+
+torch::Tensor Draw::shared(at::IntArrayRef shape) {
+  return answer({Kind::shared, shape.vec()});
+}
+
+torch::Tensor Draw::value(std::function<double(int64_t step)> of) {
+  return answer({Kind::value, {}, 0, std::move(of)});
+}
+
+torch::Tensor Draw::answer(Tape::Request request) {
+  if (where_.replay && (request.kind == Kind::normal || request.kind == Kind::uniform)) {
     std::vector<int64_t> sizes{count()};
     sizes.insert(sizes.end(), request.shape.begin(), request.shape.end());
     return where_.replay(sizes);
@@ -47,20 +61,36 @@ torch::Tensor Draw::answer(const Tape::Request& request) {
     return playing_->entries[played_++].values;
   }
   torch::Tensor values = make(request, call, where_.samples);
-  if (recording_) recording_->entries.push_back({request, where_.samples, call - recorded_from_, values});
+  if (recording_)
+    recording_->entries.push_back({std::move(request), where_.samples, call - recorded_from_, values});
   return values;
 }
 
 torch::Tensor Draw::make(const Tape::Request& request, int64_t call, Range samples) const {
-  const Stream stream(where_.seed, where_.purpose,
-                      static_cast<uint64_t>(where_.step) << 20 | static_cast<uint64_t>(call));
+  const uint64_t draw = static_cast<uint64_t>(where_.step) << 20 | static_cast<uint64_t>(call);
+  const Stream stream(where_.seed, where_.purpose, draw);
+  const auto options = torch::dtype(where_.dtype).device(where_.device);
   switch (request.kind) {
-    case Tape::Request::Kind::latent:
-      return normal(stream, samples, request.shape, where_.dtype).to(where_.device);
-    case Tape::Request::Kind::uniform:
+    case Kind::noise:
+      if (!where_.noise || where_.replay) {
+        std::vector<int64_t> sizes{samples.count};
+        sizes.insert(sizes.end(), request.shape.begin(), request.shape.end());
+        return torch::zeros(sizes, options);
+      }
+      [[fallthrough]];
+    case Kind::normal:
+      return saddle::normal(stream, samples, request.shape, where_.dtype).to(where_.device);
+    case Kind::uniform:
       return saddle::uniform(stream, samples, request.shape, where_.dtype).to(where_.device);
-    case Tape::Request::Kind::labels:
-      return integers(stream, samples, request.classes).to(where_.device);
+    case Kind::integers:
+      return saddle::integers(stream, samples, request.high).to(where_.device);
+    case Kind::shared:
+      return saddle::uniform(Stream(where_.seed, where_.purpose + "/shared", draw), {0, 1}, request.shape,
+                             where_.dtype)
+          .squeeze(0)
+          .to(where_.device);
+    case Kind::value:
+      return torch::full({}, request.of(where_.step), options);
   }
   fail(Exit::bug, "unknown draw");
 }
