@@ -151,11 +151,25 @@ std::string instead_of_index(const fs::path& path) {
   if (!fs::is_directory(path) && has_index(parent))
     return fmt::format("that is a file of the data set '{}'; pass this folder", parent);
   const std::string pack = fmt::format("`saddle pack {} --out {}`", path.string(), packed_beside(path));
-  if (!fs::is_directory(path)) return fmt::format("that is a file; pack it first: {}", pack);
+  if (!fs::is_directory(path)) {
+    std::string ending = path.extension().string();
+    std::transform(ending.begin(), ending.end(), ending.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
+    for (const char* picture : {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+      if (ending == picture)
+        return fmt::format("that is one picture; pack the folder that holds it: `saddle pack {} --out {}`",
+                           path.parent_path().empty() ? "." : path.parent_path().string(),
+                           packed_beside(path.parent_path()));
+    return fmt::format("that is a file; pack it first: {}", pack);
+  }
   if (const auto parts = parts_with_index(path); !parts.empty())
     return fmt::format("it holds {} of them; pass {}", parts.size(), fmt::join(parts, " or "));
   if (fs::exists(path / "options.toml"))
     return "that is the folder of a run; its options.toml names its data as data.folder";
+  for (const auto& entry : fs::directory_iterator(path))
+    if (entry.is_directory() && fs::exists(entry.path() / "options.toml"))
+      return fmt::format("it holds runs, such as '{}', whose options.toml names its data as data.folder",
+                         entry.path().string());
   if (fs::exists(path / kPlanFile)) return "it was not packed to the end; the same `saddle pack` goes on";
   if (fs::is_empty(path)) return "it is empty; `saddle pack SOURCE --out DIR` makes one";
   return fmt::format("it was not made by `saddle pack`; pack what is there into another folder: {}", pack);

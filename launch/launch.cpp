@@ -153,6 +153,7 @@ int launch_mpi(const Training& t, const MpiFlags& flags) {
   validate_train(flags_of(t));
   require(flags.hostfile.empty() || fs::exists(flags.hostfile), Exit::usage, "there is no hostfile '{}'",
           flags.hostfile);
+  if (!flags.hostfile.empty()) require_plain(flags.hostfile);
   Words words = {"mpirun", "-n", std::to_string(flags.ranks)};
   if (!flags.hostfile.empty()) words.insert(words.end(), {"--hostfile", flags.hostfile});
   if (flags.cpus > 0)

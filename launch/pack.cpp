@@ -6,7 +6,7 @@
 #include "dist/utf8.h"
 #include "launch/commands.h"
 #include "launch/cores.h"
-#include "models/game.h"
+#include "models/gan.h"
 
 namespace saddle {
 namespace {
@@ -40,12 +40,14 @@ void say(const Packed& packed, const PackRequest& request) {
   for (const auto& [what, value] : rows) fmt::print("  {:<10} {}\n", what, printable(value));
 }
 
-// A recipe that takes such data.
-std::string fitting_recipe(const Schema& schema) {
+// A recipe that takes such data; "" where none does yet.
+std::string fitting_recipe(const Schema& schema) try {
   const Field& main = main_field(schema);
   if (main.variable || main.shape.size() == 2 || main.shape.size() > 3) return "RECIPE";
   if (main.shape.size() < 3) return "gan-ns";
   return schema.has("label") ? "cgan" : "dcgan";
+} catch (const Error&) {
+  return "";
 }
 
 int run(World& world, PackRequest request, const std::string& size) {
@@ -58,8 +60,11 @@ int run(World& world, PackRequest request, const std::string& size) {
   if (comm.rank() != 0) return 0;
   for (const Packed& packed : all) say(packed, request);
   const Packed& first = all.front();
-  fmt::print("next: saddle check {0}   or   saddle train {1} --data {0} --out RUN\n", printable(first.folder),
-             fitting_recipe(first.index.schema));
+  const std::string recipe = fitting_recipe(first.index.schema);
+  fmt::print("next: saddle check {0}{1}\n", printable(first.folder),
+             recipe.empty() ? "   (no system here draws such data)"
+                            : fmt::format("   or   saddle train {} --data {} --out RUN", recipe,
+                                          printable(first.folder)));
   return 0;
 }
 
@@ -108,6 +113,9 @@ void add_table_flags(Flags flags, PackRequest& r) {
       "separator", r.separator,
       "Between the cells of a table: comma, semicolon, tab, space or the character (default: as it shows)");
   flags.add("decimal", r.decimal, "Decimal mark of a table: point or comma (default: as it shows)")
+      ->transform([](std::string text) { return text == ","   ? "comma"
+                                                : text == "." ? "point"
+                                                              : text; })
       ->check(CLI::IsMember({"point", "comma"}));
 }
 

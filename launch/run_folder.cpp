@@ -54,6 +54,11 @@ std::string utc_now() {
 }  // namespace
 
 void require_run_place(const std::string& folder) {
+  for (fs::path above = fs::absolute(folder).lexically_normal().parent_path(); above.has_relative_path();
+       above = above.parent_path())
+    require(!has_index(above.string()), Exit::usage,
+            "--out: '{}' is inside the data set '{}'; choose a folder outside of it for the run", folder,
+            above.string());
   if (!fs::exists(folder)) return;
   require(fs::is_directory(folder), Exit::usage, "--out: '{}' is a file; a run needs a folder of its own",
           folder);

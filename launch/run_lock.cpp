@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -16,6 +17,7 @@
 #include "dist/json.h"
 #include "dist/log.h"
 #include "dist/process.h"
+#include "launch/stopping.h"
 
 namespace saddle {
 namespace {
@@ -63,6 +65,7 @@ bool same(json a, json b) {
 }
 
 std::string name_of(const json& holder) {
+  if (holder.empty()) return "something that is no job of this program: the file is damaged, or another's";
   const std::string job = holder.value("job", "");
   return fmt::format("process {} on {}{}", holder.value("pid", int64_t{0}), holder.value("host", "?"),
                      job.empty() ? "" : ", Slurm job " + job);
@@ -84,10 +87,13 @@ Life life_of(const json& holder, const json& me) {
 
 // Until the holder has shown a sign of life, or none for `patience` seconds.
 Life watch(const std::string& path, const json& holder, const RunLock::Timing& timing) {
-  log::info("'{}' is held by {}: waiting up to {} s for a sign of life", path, name_of(holder),
-            timing.patience);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(timing.patience);
+  // What no lock has written may be one that is being written: that is over at once.
+  const double patience = holder.empty() ? std::min(timing.patience, 3.0) : timing.patience;
+  log::info("'{}' is held by {}: waiting up to {} s for a sign of life", path, name_of(holder), patience);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(patience);
   while (std::chrono::steady_clock::now() < end) {
+    require(StopSignals::received() == 0, Exit::again,
+            "asked to stop while waiting for the lock '{}'; nothing has changed", path);
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
     if (holder_of(path) != holder) return Life::alive;  // a beat, or gone: a job that ends, or starts, now
   }
@@ -156,7 +162,8 @@ RunLock::RunLock(std::string path, Timing timing) : path_(std::move(path)), timi
     require(life == Life::dead, Exit::usage,
             "this run is held by another job: {} (its lock is '{}'): let it end, or choose another --out",
             name_of(holder), path_);
-    log::warn("taking the run over from {}, which left '{}' and is dead", name_of(holder), path_);
+    log::warn("taking the run over from {}, which left '{}' and {}", name_of(holder), path_,
+              life_of(holder, me) == Life::dead ? "is dead" : "gave no sign of life");
     clear(path_, holder);
   }
   thread_ = std::jthread([this](const std::stop_token& stop) { beat(stop); });

@@ -48,6 +48,8 @@ std::string about_flag(const CLI::App& root, const CLI::App& at, const std::stri
                        const Words& arguments) {
   const std::string flag = word.substr(0, word.find('=')), value = value_of(word, arguments);
   const Words own = flags_of(at);
+  if (flag == "--step" && std::find(own.begin(), own.end(), "--init-from-step") != own.end())
+    return "; of --init-from that is --init-from-step N|best; --steps N is the length of the training";
   if (at.get_option_no_throw("--set") != nullptr) return meant_flag(flag, value, own);
   if (at.get_option_no_throw("train-flags") == nullptr) return did_you_mean(flag, own);
   const Words trains = train_flags(root);

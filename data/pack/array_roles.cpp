@@ -160,6 +160,12 @@ void require_pictures(const ArrayColumn& column, const PackRequest& request) {
           Exit::usage,
           "{}: cannot tell whether {} are grey pictures; pass --axes NHW, or --axes none if they are not",
           column.array.where, describe(column.array));
+  require(request.axes != "auto" || shape.size() != 3 || (shape[2] != 3 && shape[2] != 4) || shape[1] < 8,
+          Exit::usage,
+          "{}: cannot tell whether {} are grey pictures {} pixels wide or one picture in colour; pass --axes "
+          "NHW if "
+          "they are, or store the one as [1, H, W, C]",
+          column.array.where, describe(column.array), shape.back());
 }
 
 void find_maps(std::vector<ArrayColumn>& columns) {

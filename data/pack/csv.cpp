@@ -128,6 +128,9 @@ std::string mend_of(const std::string& text, char decimal) {
   const char other = decimal == '.' ? ',' : '.';
   const bool only = text.find(other) != std::string::npos && text.find_first_of("' _") == std::string::npos &&
                     text.find(decimal) == std::string::npos && text.find(other) == text.rfind(other);
+  // "1 2", "1,5 2,5": cells that spaces part.
+  if (text.find_first_not_of("0123456789.,+- ") == std::string::npos && text.find(' ') != std::string::npos)
+    return "if spaces part its cells, pass --separator space; else write it without separators of thousands";
   return fmt::format("{}write it without separators of thousands",
                      only ? fmt::format("pass --decimal {}, or ", other == ',' ? "comma" : "point") : "");
 }
@@ -300,8 +303,11 @@ class Csv {
   torch::Tensor features(int64_t i) {
     seek(i);
     const int64_t line = rows_->line();
-    require(row_.size() == table_.columns, Exit::data, "{}: line {}: expected {} cells, found {}",
-            table_.path, line, table_.columns, row_.size());
+    require(row_.size() == table_.columns, Exit::data, "{}: line {}: expected {} cells, found {}{}",
+            table_.path, line, table_.columns, row_.size(),
+            table_.format.separator == ',' && row_.size() == 2 * table_.columns
+                ? "; if its commas are decimal marks, pass --decimal comma"
+                : "");
     torch::Tensor out = torch::empty({1, features_}, torch::kFloat);
     float* to = out.data_ptr<float>();
     for (size_t column = 0; column < row_.size(); ++column)

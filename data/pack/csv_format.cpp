@@ -146,7 +146,7 @@ std::vector<char> separators_of(const std::string& path, const PackRequest& requ
   const std::string& asked = request.separator;
   if (asked == "comma") return {','};
   if (asked == "semicolon") return {';'};
-  if (asked == "tab") return {'\t'};
+  if (asked == "tab" || asked == "\\t") return {'\t'};
   if (asked == "space") return {' '};
   require(asked.size() <= 1 && asked != "\"" && asked != "\n" && asked != "\r", Exit::usage,
           "--separator: expected comma, semicolon, tab, space or one character, found {}", asked);

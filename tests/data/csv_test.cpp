@@ -123,6 +123,13 @@ TEST(PackCsv, ReadsNoSeparatorOfThousandsAsADecimalMark) {
   EXPECT_THAT(refusal("5,12%\n6,12%\n7,13%\n"), HasSubstr("found \"12%\""));
 }
 
+TEST(PackCsv, SaysWhichFlagReadsIt) {
+  EXPECT_THAT(refusal("a b\n1 2\n3 4\n"), HasSubstr("pass --separator space"));
+  EXPECT_THAT(refusal("v\n1,5\n2,5\n"), HasSubstr("pass --decimal comma"));
+  EXPECT_EQ(refusal("v\n1,5\n2,5\n", {.source = "", .decimal = "comma"}), "");
+  EXPECT_EQ(refusal("1\t2\n3\t4\n", {.source = "", .separator = "\\t"}), "");
+}
+
 TEST(PackCsv, TakesNoOtherCodingForUtf8) {
   EXPECT_THAT(Table("1,caf\xc3\xa9\n2,tea\n3,tea\n").source.schema["label"].class_names,
               ElementsAre("caf\xc3\xa9", "tea"));

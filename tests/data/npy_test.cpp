@@ -140,6 +140,9 @@ TEST(PackNpy, AsksWhetherNumbersArePictures) {
   EXPECT_THAT(error_of([&] { open(path); }), AllOf(HasSubstr("--axes NHW"), HasSubstr("--axes none")));
   EXPECT_EQ(describe(open(path, "NHW").schema), "image uint16 [1, 2, 3]");
   EXPECT_EQ(describe(open(path, "none").schema), "x float32 [2, 3]");
+  test::put(path, npy("|u1", "(2, 8, 3)", values<uint8_t>(std::vector<double>(48, 7))));
+  EXPECT_THAT(error_of([&] { open(path); }), HasSubstr("or one picture in colour; pass --axes NHW"));
+  EXPECT_EQ(describe(open(path, "NHW").schema), "image uint8 [1, 8, 3]");
   test::put(path, npy("<f4", "(1, 1, 3, 2)", data));
   EXPECT_EQ(describe(open(path).schema), "image uint16 [1, 3, 2]");
   EXPECT_THAT(error_of([&] { open(path, "NHW"); }), HasSubstr("--axes NHW"));

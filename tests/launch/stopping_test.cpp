@@ -212,6 +212,26 @@ TEST_P(RunLockTest, SurvivesItsFilesLossAndGarbage) {
   EXPECT_EQ(file()["pid"], getpid());
 }
 
+TEST_P(RunLockTest, OfNoJobOfOursIsNotWaitedForLong) {
+  test::put(path_, R"({"host": "elsewhere", "pid": 77})");
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(error_of([&] { RunLock(path_, {.beat = 1, .patience = 1e9}); }), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
+TEST_P(RunLockTest, IsNotWaitedForByAJobThatIsAskedToStop) {
+  held_elsewhere();
+  const StopSignals signals;
+  raise(SIGTERM);
+  try {
+    const RunLock lock(path_, {.beat = 1, .patience = 1e9});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind, Exit::again);
+    EXPECT_THAT(error.what(), HasSubstr("asked to stop while waiting for the lock"));
+  }
+}
+
 // None of them is waited for, whatever the patience.
 TEST_P(RunLockTest, OfAnotherKindThanAFileIsAnErrorAtOnce) {
   const auto expect = [&](const std::string& kind) {

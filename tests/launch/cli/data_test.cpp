@@ -29,6 +29,37 @@ TEST_F(Cli, DamagedShardsAreNamed) {
   expect_ok(saddle("check " + dir_ + "ring"));
 }
 
+TEST_F(Cli, WhatNoSystemDrawsIsPackedAllTheSame) {
+  write_file(dir_ + "lines.txt", "hello world\nfoo bar\n");
+  const Result packed = saddle(fmt::format("pack {0}lines.txt --out {0}lines", dir_));
+  expect_ok(packed);
+  EXPECT_THAT(packed.output, HasSubstr("no system here draws such data"));
+  expect_error(saddle(fmt::format("train gan-ns --data {0}lines --out {0}x", dir_)), 65, "no net here draws");
+}
+
+TEST_F(Cli, SingleNumbersAreTrainedOnAndDrawn) {
+  write_file(dir_ + "one.csv", "v\n1,5\n2,5\n3,7\n4,2\n");
+  expect_ok(saddle(fmt::format("pack {0}one.csv --decimal , --out {0}one", dir_)));
+  expect_ok(saddle(fmt::format("train gan-ns --data {0}one --out {0}x --steps 2 --set batch=2", dir_)));
+  EXPECT_EQ(read_picture(dir_ + "x/samples/step-000002.png", 3).size(0), 3);
+}
+
+TEST_F(Cli, WhatLiesWhereDataOrARunAreLookedForIsNamed) {
+  expect_error(saddle(train("ring/run", "--steps 1")), 64, "is inside the data set");
+  EXPECT_FALSE(fs::exists(dir_ + "ring/run"));
+  expect_ok(saddle(train("runs/a", "--steps 1")));
+  expect_error(saddle(fmt::format("train gan-ns --data {0}runs --out {0}y", dir_)), 64, "it holds runs");
+  write_png(dir_ + "one.png", torch::zeros({3, 8, 8}, torch::kByte));
+  expect_error(saddle(fmt::format("train dcgan --data {0}one.png --out {0}y", dir_)), 64,
+               "pack the folder that holds it");
+  expect_ok(test::shell(fmt::format("mkfifo {}pipe", dir_)));
+  expect_error(saddle(fmt::format("train {0}pipe --data {0}ring --out {0}y", dir_)), 64,
+               "expected a file, found a pipe");
+  expect_error(
+      saddle(fmt::format("launch mpi gan-ns --data {0}ring --out {0}y --hostfile {0}pipe -n 2", dir_)), 74,
+      "pipe");
+}
+
 TEST_F(Cli, TheSameSourcePackedInAnotherWayIsNotAlreadyPacked) {
   fs::create_directories(dir_ + "shades");
   for (const char* name : {"1", "2"})
