@@ -50,7 +50,7 @@ void train(torch::optim::Optimizer& optimizer, double mu, Loss loss, After after
 }
 
 Tensor d_loss(const char* name, const Critic& d, const Pair& x) {
-  return adversarial_loss(name).d(d(x.real), d(x.fake));
+  return total(adversarial_loss(name).d(d(x.real), d(x.fake), mean_here));
 }
 
 // The steepest ||grad D|| met between the two sets.
@@ -103,7 +103,7 @@ double jensen_shannon(double mu) {
   return std::log(2) - d_loss("minimax", d, draw(mu, kJudges)).item<double>() / 2;
 }
 
-// One value a distance, printed and recorded: these are the figures of the README.
+// One value a distance, printed and recorded: these are the figures of losses/README.md.
 std::vector<double> measure(const char* name, double (*by)(double)) {
   torch::manual_seed(std::getenv("SADDLE_TEST_SEED") ? std::atoi(std::getenv("SADDLE_TEST_SEED")) : 1);
   std::vector<double> values;
