@@ -5,6 +5,7 @@
 
 #include "dist/error.h"
 #include "dist/flight.h"
+#include "dist/log.h"
 #include "launch/open_data.h"
 
 namespace saddle {
@@ -43,6 +44,10 @@ Trainer::Trainer(const Run& run, Comm comm, std::vector<Feed> feeds, const Captu
       system_(run.build(schema_of(feeds), run.context(comm))),
       loader_(std::move(feeds), loader_options(run, comm)) {
   if (!capture) return;
+  for (const Phase& phase : system_.phases())
+    if (phase.loss && !captures(phase) && comm_.rank() == 0)
+      log::warn("phase {} runs without a CUDA graph: {}", phase.name,
+                phase.on_host ? "it decides on the host" : "beta2 changes; beta2.final = -1 lets it stay");
   for (const Phase& phase : system_.phases())
     graphs_.emplace_back(phase.name, comm_, capture,
                          [this, &phase](Step& step, const std::vector<Part>& parts) {

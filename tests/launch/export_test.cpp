@@ -35,7 +35,7 @@ std::unique_ptr<LoadedRun> trained(const std::string& name, const std::shared_pt
                                    const std::vector<std::string>& more = {}) {
   auto loaded = std::make_unique<LoadedRun>();
   std::vector<std::string> sets = test::tiny_sets(name, {"batch=8", "seed=3", "g.lr=0.02", "d.lr=0.02"});
-  for (const char* average : {"ema=0.8", "ema.half_life=8"}) {
+  for (const char* average : {"ema=0.8", "ema.half_life=8", "ema.schedule=constant"}) {
     saddle::Run probe;
     probe.resolve("system = \"" + name + "\"", "test", {});
     const std::string set = average;

@@ -48,9 +48,9 @@ TEST_F(Cli, WhatLiesWhereDataOrARunAreLookedForIsNamed) {
   expect_error(saddle(train("ring/run", "--steps 1")), 64, "is inside the data set");
   EXPECT_FALSE(fs::exists(dir_ + "ring/run"));
   expect_ok(saddle(train("runs/a", "--steps 1")));
-  expect_error(saddle(fmt::format("train gan-ns --data {0}runs --out {0}y", dir_)), 64, "it holds runs");
+  expect_error(saddle(fmt::format("train gan-ns --data {0}runs --out {0}y", dir_)), 65, "it holds runs");
   write_png(dir_ + "one.png", torch::zeros({3, 8, 8}, torch::kByte));
-  expect_error(saddle(fmt::format("train dcgan --data {0}one.png --out {0}y", dir_)), 64,
+  expect_error(saddle(fmt::format("train dcgan --data {0}one.png --out {0}y", dir_)), 65,
                "pack the folder that holds it");
   expect_ok(test::shell(fmt::format("mkfifo {}pipe", dir_)));
   expect_error(saddle(fmt::format("train {0}pipe --data {0}ring --out {0}y", dir_)), 64,

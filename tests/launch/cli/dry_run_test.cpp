@@ -96,7 +96,7 @@ TEST_F(DryRun, WhatIsNoDataSetIsSaidToBeWhatItIs) {
   expect_error(with("empty"), 65, "it is empty");
   expect_error(with("nowhere"), 65, "no such folder");
   expect_error(with("ring/shard-00000.h5"), 65, fmt::format("pass this folder", dir_));
-  expect_error(with("pictures/a/1.png"), 65, "pictures/a/1-packed`");
+  expect_error(with("pictures/a/1.png"), 65, "pictures/a-packed`");
   write_file(dir_ + "pictures/dataset.json", "{\"labels\": [[\"a/1.png\", 0]]}");
   expect_error(with("pictures"), 65, "StyleGAN's table of labels");
   EXPECT_FALSE(fs::exists(dir_ + "x"));
