@@ -54,6 +54,7 @@ void read_size(Bmp& bmp, uint32_t header) {
   bmp.height = old ? int64_t{bmp.number(20, 2)} : int64_t{int32_t(bmp.number(22, 4))};
   bmp.downwards = bmp.height < 0;
   bmp.height = std::abs(bmp.height);
+  bmp.ensure(bmp.width > 0 && bmp.height > 0, "no size");
   bmp.bits = bmp.number(old ? 24 : 28, 2);
   bmp.first = bmp.number(10, 4);
   constexpr int64_t kKinds[] = {1, 2, 4, 8, 16, 24, 32};

@@ -213,6 +213,8 @@ TEST(Bmp, IsRefusedWithTheReason) {
   EXPECT_THAT(damage(bmp_of({.width = 1 << 20, .height = 1 << 20, .pixels = whole})),
               HasSubstr("not decoded"));
   EXPECT_THAT(damage(bmp_of({.bits = 7, .pixels = whole})), HasSubstr("bits a pixel"));
+  EXPECT_THROW(picture_info("x", bmp_of({.width = 0, .pixels = whole})), Error);
+  EXPECT_THROW(picture_info("x", bmp_of({.height = 0, .pixels = whole})), Error);
 }
 
 // Remarks of the libraries ----------------------------------------------------------------------------------
