@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "data/pack/picture_parts.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/json.h"
@@ -152,14 +153,10 @@ std::string instead_of_index(const fs::path& path) {
     return fmt::format("that is a file of the data set '{}'; pass this folder", parent);
   const std::string pack = fmt::format("`saddle pack {} --out {}`", path.string(), packed_beside(path));
   if (!fs::is_directory(path)) {
-    std::string ending = path.extension().string();
-    std::transform(ending.begin(), ending.end(), ending.begin(),
-                   [](unsigned char c) { return std::tolower(c); });
-    for (const char* picture : {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-      if (ending == picture)
-        return fmt::format("that is one picture; pack the folder that holds it: `saddle pack {} --out {}`",
-                           path.parent_path().empty() ? "." : path.parent_path().string(),
-                           packed_beside(path.parent_path()));
+    if (is_picture(path.string()))
+      return fmt::format("that is one picture; pack the folder that holds it: `saddle pack {} --out {}`",
+                         path.parent_path().empty() ? "." : path.parent_path().string(),
+                         packed_beside(path.parent_path()));
     return fmt::format("that is a file; pack it first: {}", pack);
   }
   if (const auto parts = parts_with_index(path); !parts.empty())

@@ -11,6 +11,11 @@ bool same(const Range& a, const Range& b) {
   return a.first == b.first && a.count == b.count;
 }
 
+std::vector<int64_t> rows_of(int64_t count, std::vector<int64_t> shape) {
+  shape.insert(shape.begin(), count);
+  return shape;
+}
+
 // Sets a value until the end of the scope.
 template <class T>
 struct Until {
@@ -48,9 +53,7 @@ torch::Tensor Draw::value(std::function<double(int64_t step)> of) {
 
 torch::Tensor Draw::answer(Tape::Request request) {
   if (where_.replay && (request.kind == Kind::normal || request.kind == Kind::uniform)) {
-    std::vector<int64_t> sizes{count()};
-    sizes.insert(sizes.end(), request.shape.begin(), request.shape.end());
-    return where_.replay(sizes);
+    return where_.replay(rows_of(count(), request.shape));
   }
   const int64_t call = calls_++;
   if (playing_) {
@@ -72,11 +75,7 @@ torch::Tensor Draw::make(const Tape::Request& request, int64_t call, Range sampl
   const auto options = torch::dtype(where_.dtype).device(where_.device);
   switch (request.kind) {
     case Kind::noise:
-      if (!where_.noise || where_.replay) {
-        std::vector<int64_t> sizes{samples.count};
-        sizes.insert(sizes.end(), request.shape.begin(), request.shape.end());
-        return torch::zeros(sizes, options);
-      }
+      if (!where_.noise || where_.replay) return torch::zeros(rows_of(samples.count, request.shape), options);
       [[fallthrough]];
     case Kind::normal:
       return saddle::normal(stream, samples, request.shape, where_.dtype).to(where_.device);

@@ -1,6 +1,7 @@
 // saddle export.
 #include "launch/export.h"
 
+#include "data/kind.h"
 #include "data/loader.h"
 #include "dist/error.h"
 #include "dist/file.h"
@@ -12,6 +13,7 @@
 #include "launch/flags.h"
 #include "launch/preview.h"
 #include "launch/torchscript.h"
+#include "models/evaluating.h"
 
 namespace saddle {
 namespace {
@@ -46,7 +48,7 @@ Sampling sampling_of(const System& system, Range samples, Batch given, bool raw,
 
 // What samples are made of, beside latents: labels as "y", others by their names.
 Argument given_of(const Field& field) {
-  if (field.classes > 0 && field.shape.empty())
+  if (kind_of(field) == saddle::Kind::label)
     return {.name = "y", .kind = Kind::integers, .shape = {}, .classes = field.classes};
   return {.name = field.name, .kind = Kind::uniform, .shape = field.shape};
 }
@@ -80,12 +82,8 @@ TensorFunction sampler(System& system, bool raw) {
 TensorFunction one_net(const Net& net, bool raw) {
   return [net, raw](const std::vector<torch::Tensor>& inputs) {
     const at::NoGradGuard no_grad;
-    Network& shown = net.shown(raw);
-    const bool training = shown.training();
-    shown.train(false);
-    const torch::Tensor out = net.run(shown, {inputs[0], inputs.size() > 1 ? inputs[1] : torch::Tensor()});
-    shown.train(training);
-    return out;
+    const Evaluating evaluating({raw || !net.average ? net.live : net.average});
+    return net.run(net.shown(raw), {inputs[0], inputs.size() > 1 ? inputs[1] : torch::Tensor()}).x;
   };
 }
 

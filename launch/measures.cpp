@@ -13,6 +13,7 @@
 #include "launch/preview.h"
 #include "losses/metrics/frechet.h"
 #include "losses/metrics/modes.h"
+#include "models/evaluating.h"
 
 namespace saddle {
 namespace {
@@ -128,13 +129,12 @@ double mean_output(const Net& d, const Batch& samples, const Comm& comm, int64_t
     return rows.narrow(0, first + part.first, part.count).to(comm.device());
   };
   torch::Tensor sums = torch::zeros({2}, torch::dtype(torch::kDouble).device(comm.device()));
-  d.live->train(false);
+  const Evaluating evaluating({d.live});
   for (int64_t first = 0; first + batch <= all.size(0); first += batch) {
     const torch::Tensor y = samples.has("label") ? mine(samples["label"], first) : torch::Tensor();
     const torch::Tensor out = d({mine(all, first).to(d.dtype), y}).x.to(torch::kDouble);
     sums += torch::stack({out.sum(), torch::full_like(out.sum(), static_cast<double>(out.numel()))});
   }
-  d.live->train(true);
   comm.all_reduce(sums, Reduce::sum, "critic");
   return (sums[0] / sums[1]).item<double>();
 }

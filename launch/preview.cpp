@@ -15,8 +15,16 @@ namespace {
 
 constexpr int64_t kPiece = 500;  // samples drawn at once
 
+// Samples at these places of an order that the seed shuffles, on the host as they are stored.
+Batch shuffled(const Dataset& data, uint64_t seed, Range places) {
+  const Shuffle order(data.size(), seed);
+  std::vector<int64_t> indices;
+  for (int64_t i = places.first; i < places.first + places.count; ++i) indices.push_back(order(i));
+  return data.read(indices);
+}
+
 bool is_label(const Field& field) {
-  return field.classes > 0 && field.shape.empty();
+  return kind_of(field) == Kind::label;
 }
 
 // Fields other than labels: what images are made of.
@@ -26,24 +34,19 @@ bool is_given_samples(const System& system) {
 
 Batch given_to(const System& system, const Drawing& drawing, Range range) {
   const torch::Device device = system.context().comm.device();
+  require(drawing.data != nullptr || !is_given_samples(system), Exit::usage,
+          "this system makes its samples of data, and the data that the run was trained on are not there");
+  const Batch rows = is_given_samples(system) ? shuffled(*drawing.data, drawing.seed, range) : Batch();
   Batch given;
   for (const Field& field : system.given) {
-    if (is_label(field)) {
-      const torch::Tensor in_turn =
-          torch::arange(range.first, range.first + range.count, torch::dtype(torch::kLong).device(device));
-      given.set(field.name, drawing.label >= 0 ? torch::full_like(in_turn, drawing.label)
-                                               : in_turn.remainder(field.classes));
+    if (!is_label(field)) {
+      given.set(field.name, to_model(rows[field.name], device, system.context().dtype));
       continue;
     }
-    require(drawing.data != nullptr, Exit::usage,
-            "this system makes its samples of the field {} of data, and the data the run was trained on are "
-            "not there",
-            field.name);
-    const int64_t size = drawing.data->size();
-    const Shuffle order(size, drawing.seed);
-    std::vector<int64_t> indices;
-    for (int64_t i = range.first; i < range.first + range.count; ++i) indices.push_back(order(i % size));
-    given.set(field.name, to_model(drawing.data->read(indices)[field.name], device, system.context().dtype));
+    const torch::Tensor in_turn =
+        torch::arange(range.first, range.first + range.count, torch::dtype(torch::kLong).device(device));
+    given.set(field.name, drawing.label >= 0 ? torch::full_like(in_turn, drawing.label)
+                                             : in_turn.remainder(field.classes));
   }
   return given;
 }
@@ -71,11 +74,11 @@ Batch draw_part(System& system, const Drawing& drawing, Range part) {
         given_to(system, drawing, range), drawing.raw);
     Batch drawn;
     const Tape tape = sampling.record([&] { drawn = system.draw(sampling); });
-    if (drawing.latents)
+    if (drawing.latents) {
       for (const Field& field : system.given)
         if (!is_label(field)) drawn.set(given_name(field), sampling.given[field.name]);
-    if (drawing.latents)
       for (size_t k = 0; k < tape.entries.size(); ++k) drawn.set(input_name(k), tape.entries[k].values);
+    }
     size_t i = 0;
     for (const auto& [name, tensor] : drawn) {
       if (first == part.first) pieces.emplace_back(name, std::vector<torch::Tensor>());
@@ -99,24 +102,25 @@ torch::Tensor class_grid(const System& system, const Drawing& drawing, const Sch
   return torch::cat({captions(names, cells.size(2)).narrow(0, 0, cells.size(0)), cells}, 1);
 }
 
-// Each sample's given images and what was made of them, side by side in twos or more.
-torch::Tensor beside_given(const System& system, const Drawing& drawing, const Batch& samples) {
-  constexpr int64_t kColumns = 8;
-  const int64_t count = std::min<int64_t>(drawing.count, 32);
-  const Batch given = given_to(system, drawing, {0, count});
+// Each sample's given images and what was made of them, side by side in twos or more. `samples` were drawn with
+// Drawing::latents.
+torch::Tensor beside_given(const System& system, const Batch& samples) {
+  constexpr int64_t kColumns = 8, kMost = 32;
+  const int64_t count = std::min(samples.size(), kMost);
   std::vector<torch::Tensor> cells;
   const auto add = [&](const torch::Tensor& images) {
     if (images.dim() != 4) return;
-    const torch::Tensor some = images.narrow(0, 0, count).cpu().to(torch::kFloat);
+    const torch::Tensor some = images.narrow(0, 0, count).to(torch::kFloat);
     cells.push_back(some.size(1) == 1 ? some.expand({-1, 3, -1, -1}) : some);
   };
   auto made = samples.begin();
-  for (const auto& [name, images] : given) {
-    add(images);
-    if (made != samples.end()) add((made++)->second);
+  for (const Field& field : system.given) {
+    if (is_label(field)) continue;
+    add(samples[given_name(field)]);
+    if (!made->first.starts_with("given_")) add((made++)->second);
   }
-  return grid(torch::stack(cells, 1).flatten(0, 1),
-              kColumns / static_cast<int64_t>(cells.size()) * static_cast<int64_t>(cells.size()));
+  const auto each = static_cast<int64_t>(cells.size());
+  return grid(torch::stack(cells, 1).flatten(0, 1), kColumns / each * each);
 }
 
 torch::Tensor scatter_over(const torch::Tensor& real, const torch::Tensor& fake) {
@@ -182,26 +186,22 @@ Batch draw_samples(System& system, const Drawing& drawing, const Comm& host) {
 
 torch::Tensor real_samples(const Dataset& data, const std::string& field, uint64_t seed, Range places,
                            torch::ScalarType dtype) {
-  const Shuffle order(data.size(), seed);
-  std::vector<int64_t> indices;
-  for (int64_t i = places.first; i < places.first + places.count; ++i) indices.push_back(order(i));
-  return to_model(data.read(indices)[field], torch::kCPU, dtype);
+  return to_model(shuffled(data, seed, places)[field], torch::kCPU, dtype);
 }
 
 torch::Tensor preview(System& system, const Drawing& asked, const Schema& schema, const Dataset* data) {
   Drawing drawing = asked;
   drawing.data = data;
+  drawing.latents = is_given_samples(system);
   const Batch samples = draw_samples(system, drawing);
-  if (is_given_samples(system)) return beside_given(system, drawing, samples);
+  if (is_given_samples(system)) return beside_given(system, samples);
   const auto& [name, fake] = *samples.begin();
   if (fake.dim() == 4) return class_grid(system, drawing, schema, fake);
   require(data != nullptr, Exit::usage, "a scatter plot needs the data the run was trained on");
   return scatter_over(real_samples(*data, name, drawing.seed, {0, drawing.count}, torch::kDouble), fake);
 }
 
-torch::Tensor real_preview(System& system, const Drawing& asked, const Dataset& data) {
-  Drawing drawing = asked;
-  drawing.data = &data;
+torch::Tensor real_preview(System& system, const Drawing& drawing, const Dataset& data) {
   const Batch one = draw_samples(system, {.count = 1, .data = &data});
   const auto& [name, fake] = *one.begin();
   const auto of_order = [&, name = name](Range places, torch::ScalarType dtype) {

@@ -50,7 +50,6 @@ void describe_nets(OptionTable& table, GanOptions& options, bool convolutional) 
   table.add("latent", options.latent, "size of z ~ N(0, I)", {1, 65536});
   table.add("ema", options.average.decay, "decay of the averaged generator that samples are drawn from",
             {0, 0.999999});
-  table.add("n_critic", options.n_critic, "steps of D for one of G", {1, 1000});
   {
     const OptionTable::Group group(table, "nets");
     using Norms = std::vector<std::string>;
@@ -119,9 +118,7 @@ void play(System& system, const Gan& gan, Player& g, Player& d, const GanOptions
           const std::function<int64_t(int64_t step)>& repeat) {
   const Objective objective(system, options.objective);
   const Adversary adversary = gan.adversary();
-  const int64_t n = options.n_critic;
-  objective.d_rows(
-      system, d, {adversary}, "D", repeat || n == 1 ? repeat : [n](int64_t) { return n; });
+  objective.d_rows(system, d, {adversary}, "D", repeat);
   system.phase({.name = "G",
                 .players = {&g},
                 .loss = [=](Step& step) { return objective.g_loss(step, adversary, gan.fake(step)); },

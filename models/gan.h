@@ -19,10 +19,9 @@ struct GanOptions {
   NetOptions g, d;
   AdamOptions g_adam, d_adam;
   ObjectiveOptions objective;
-  int64_t n_critic = 1;
 };
 
-// Keys latent, ema, n_critic, g.width, g.depth, d.width, d.depth, d.freeze; of convolutional nets g.norm,
+// Keys latent, ema, g.width, g.depth, d.width, d.depth, d.freeze; of convolutional nets g.norm,
 // d.norm and d.minibatch_std; the objective's; g.lr, ... of Adam.
 void describe(OptionTable& table, GanOptions& options, bool convolutional = true);
 // The same without Adam's, for a system with another optimizer.
@@ -72,7 +71,7 @@ Net make_encoder(System& system, const GanOptions& options, const Schema& data);
 // Exit::data if a conditional system's data have no labels.
 Gan make_gan(System& system, const GanOptions& options, const Schema& data, const GanNets& nets = {});
 
-// The rows: D's, `repeat` times a step (default n_critic), then "G".
+// The rows: D's (Objective::d_rows), then "G".
 void play(System& system, const Gan& gan, Player& g, Player& d, const GanOptions& options,
           const std::function<int64_t(int64_t step)>& repeat = {});
 

@@ -45,14 +45,15 @@ Tensor rank_of(const Tensor& scores) {
 void describe(OptionTable& table, ObjectiveOptions& o) {
   const OptionTable::Group group(table, "objective");
   table.add("loss", o.loss, "pair of losses (`saddle list losses`)", adversarial_loss_names());
+  table.add("n_critic", o.n_critic, "steps of D for one of G", {1, 1000});
   table.add("lsgan.a", o.shape.a, "of lsgan: D's target for fakes", {-100, 100});
   table.add("lsgan.b", o.shape.b, "of lsgan: D's target for real samples", {-100, 100});
   table.add("lsgan.c", o.shape.c, "of lsgan: G's target", {-100, 100});
   for (const Term& term : terms()) {
     table.add(term.key, o.weight[term.key],
               fmt::format("{} ({}; usual {}); 0: none",
-                          term.key == "d.clip" ? "bound of D's weights" : "weight of " + term.formula,
-                          term.source, term.usual),
+                          term.bound ? "bound of D's weights" : "weight of " + term.formula, term.source,
+                          term.usual),
               {0, 1e6});
     if (!term.lazy) continue;
     int64_t& every = o.every.try_emplace(term.key, 1).first->second;
@@ -217,6 +218,7 @@ void Objective::d_rows(System& system, Player& d, const std::vector<Adversary>& 
       phase.weight = static_cast<double>(phase.every);
     } else {
       phase.repeat = repeat;
+      if (!repeat && options_.n_critic > 1) phase.repeat = [n = options_.n_critic](int64_t) { return n; };
     }
     system.phase(std::move(phase));
   };

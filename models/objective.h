@@ -15,6 +15,7 @@ namespace saddle {
 
 struct ObjectiveOptions {
   std::string loss = "non-saturating";
+  int64_t n_critic = 1;                  // steps of D for one of G
   LossOptions shape;                     // of the loss
   std::map<std::string, double> weight;  // of a term, by its key; absent or 0: without
   std::map<std::string, int64_t> every;  // > 1: lazy, a row of its own every so many steps (Karras 2020)
@@ -28,7 +29,7 @@ struct ObjectiveOptions {
   double top_k_decay = 0.999;        // of the share, a step
 };
 
-// Keys loss, lsgan.a, ..., one for each term: r1, r1.every, ..., and the techniques'.
+// Keys loss, n_critic, lsgan.a, ..., one for each term: r1, r1.every, ..., and the techniques'.
 void describe(OptionTable& table, ObjectiveOptions& options);
 
 // A discriminator and the two that it tells apart.
@@ -63,6 +64,7 @@ struct Term {
   std::string usual;  // weights that papers use
   // Its gradient is each sample's own: refused for a D that ties samples together (Module::mixes_samples).
   bool per_sample = false;
+  bool bound = false;                         // the weight bounds D's weights: there is no value
   bool lazy = false;                          // may have a row of its own
   bool leaf_real = false, leaf_fake = false;  // needs Round::real or fake as a leaf with a gradient
   Open (*open)(System& system, const Adversary& adversary, Player& d,
@@ -79,7 +81,8 @@ class Objective {
 
   // D(T(in)): the one door to a discriminator, in D's rows and in G's.
   Output judge(Step& step, const Adversary& adversary, const Input& in) const;
-  // Rows of D: `name`, of the loss and the terms of every step, and "`name` KEY" a lazy term.
+  // Rows of D: `name`, of the loss and the terms of every step, `repeat` times (default n_critic), and "`name` KEY"
+  // a lazy term.
   void d_rows(System& system, Player& d, const std::vector<Adversary>& all, const std::string& name = "D",
               const std::function<int64_t(int64_t step)>& repeat = {}) const;
   // Whether G's loss compares with real samples, of which a row of G then reads a batch of its own

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/kind.h"
 #include "data/loader.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/safetensors.h"
+#include "models/evaluating.h"
 
 namespace saddle {
 namespace {
@@ -76,6 +78,15 @@ torch::Tensor SumOverStep::take(const std::string& name) {
 
 namespace {
 
+Net net_of(const std::string& name, std::shared_ptr<Network> live, const Context& context) {
+  return {.name = name,
+          .live = std::move(live),
+          .average = nullptr,
+          .dtype = context.dtype,
+          .arithmetic = context.arithmetic,
+          .channels_last = context.channels_last};
+}
+
 Named prefixed(const std::string& prefix, const Named& tensors) {
   Named all;
   for (const auto& [name, tensor] : tensors) all.emplace_back(prefix + "." + name, tensor);
@@ -107,12 +118,7 @@ std::shared_ptr<Network> System::make(const std::string& name, const Factory& fa
 }
 
 Net System::net(const std::string& name, const Factory& factory) {
-  Net net{.name = name,
-          .live = make(name, factory),
-          .average = nullptr,
-          .dtype = context_.dtype,
-          .arithmetic = context_.arithmetic,
-          .channels_last = context_.channels_last};
+  const Net net = net_of(name, make(name, factory), context_);
   nets_.emplace_back(net, factory);
   return net;
 }
@@ -131,12 +137,7 @@ Player& System::add_player(const std::string& name, const std::vector<Net>& nets
 }
 
 Net System::frozen(const std::string& name, const Factory& factory, const std::string& file) {
-  Net net{.name = name,
-          .live = make(name, factory),
-          .average = nullptr,
-          .dtype = context_.dtype,
-          .arithmetic = context_.arithmetic,
-          .channels_last = context_.channels_last};
+  Net net = net_of(name, make(name, factory), context_);
   const at::NoGradGuard no_grad;
   const std::map<std::string, torch::Tensor> saved = read_safetensors(file);
   for (const Named& list : {net.live->parameters(), net.live->buffers()})
@@ -179,14 +180,14 @@ Net System::shadow(const Net& net, const std::string& name, const Shadow& how) {
 }
 
 void System::update(Follower& follower) const {
-  const double t = static_cast<double>(follower.updates++);
+  const int64_t step = follower.updates++;
+  const double t = static_cast<double>(step);
   const Shadow& how = follower.how;
   double keep = std::min(how.decay, (1 + t) / (10 + t));
   if (how.half_life > 0) {
     const double batch = static_cast<double>(context_.part * context_.parts);
     double half_life = how.ramp > 0 ? std::min(how.half_life, how.ramp * t * batch) : how.half_life;
-    if (!how.schedule.constant())
-      half_life = how.schedule.at(0, half_life, follower.updates - 1, context_.steps);
+    if (!how.schedule.constant()) half_life = how.schedule.at(0, half_life, step, context_.steps);
     keep = std::pow(0.5, batch / std::max(half_life, 1e-8));
   }
   const Named from = follower.live->parameters(), to = follower.copy->parameters();
@@ -231,38 +232,16 @@ std::shared_ptr<torch::Tensor> System::keep_rows(const std::string& name, const 
 }
 
 int64_t System::classes() const {
-  const auto label = std::find_if(given.begin(), given.end(), [](const Field& field) {
-    return field.classes > 0 && field.shape.empty();
-  });
+  const auto label = std::find_if(given.begin(), given.end(),
+                                  [](const Field& field) { return kind_of(field) == Kind::label; });
   return label == given.end() ? 0 : label->classes;
 }
 
-namespace {
-
-// Puts the nets into evaluation mode, and each back into the mode it had.
-class InEvaluation {
- public:
-  void add(const std::shared_ptr<Network>& net) {
-    before_.emplace_back(net, net->training());
-    net->train(false);
-  }
-  InEvaluation() = default;
-  ~InEvaluation() {
-    for (const auto& [net, training] : before_) net->train(training);
-  }
-  InEvaluation(const InEvaluation&) = delete;
-  InEvaluation& operator=(const InEvaluation&) = delete;
-
- private:
-  std::vector<std::pair<std::shared_ptr<Network>, bool>> before_;
-};
-
-}  // namespace
-
 Batch System::draw(Sampling& sampling) {
   const at::NoGradGuard no_grad;
-  InEvaluation evaluation;
-  for (const auto& [net, factory] : nets_) evaluation.add(net.live);
+  std::vector<std::shared_ptr<Network>> live;
+  for (const auto& [net, factory] : nets_) live.push_back(net.live);
+  const Evaluating evaluating(live);
   return sample(sampling);
 }
 

@@ -156,6 +156,7 @@ const std::vector<Term>& terms() {
        .formula = "none: D's weights stay within +- this",
        .source = "Arjovsky 2017",
        .usual = "0.01",
+       .bound = true,
        .open = open_clip},
   };
   return table;

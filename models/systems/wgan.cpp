@@ -10,7 +10,7 @@ struct Options : GanOptions {
     g = d = {.width = 64, .norm = "batch"};
     objective.loss = "wasserstein";
     objective.weight["d.clip"] = 0.01;
-    n_critic = 5;
+    objective.n_critic = 5;
   }
   RmsPropOptions g_rmsprop, d_rmsprop;
   int64_t warmup = 0;
@@ -30,7 +30,7 @@ System build(const Options& options, const Schema& data, Context context) {
   const Gan gan = make_gan(system, options, data);
   Player& g = system.player("g", {gan.g}, options.g_rmsprop);
   Player& d = system.player("d", {gan.d}, options.d_rmsprop);
-  play(system, gan, g, d, options, [warmup = options.warmup, n = options.n_critic](int64_t step) {
+  play(system, gan, g, d, options, [warmup = options.warmup, n = options.objective.n_critic](int64_t step) {
     return warmup > 0 && (step < warmup || step % 500 == 0) ? 100 : n;
   });
   return system;

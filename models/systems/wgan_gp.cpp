@@ -12,7 +12,7 @@ struct Options : GanOptions {
     g_adam = d_adam = {.lr = 1e-4, .beta1 = 0, .beta2 = 0.9};
     objective.loss = "wasserstein";
     objective.weight["gp"] = 10;
-    n_critic = 5;
+    objective.n_critic = 5;
   }
 };
 

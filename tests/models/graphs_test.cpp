@@ -8,11 +8,13 @@
 #include "dist/error.h"
 #include "launch/trainer.h"
 #include "tests/support/tiny.h"
+#include "tests/support/trained.h"
 #include "tests/support/world.h"
 
 namespace saddle {
 namespace {
 
+using test::digest_of;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -56,9 +58,6 @@ class Graphs : public testing::TestWithParam<std::string> {
     sets.insert(sets.end(), more.begin(), more.end());
     run->resolve("system = \"" + GetParam() + "\"", "test", sets);
     return run;
-  }
-  static uint64_t digest_of(Trainer& trainer) {
-    return digest([&](StateVisitor& v) { trainer.visit(v); });
   }
   static void advance(Trainer& trainer, int steps) {
     for (int i = 0; i < steps; ++i) trainer.step();

@@ -8,11 +8,15 @@
 
 #include "dist/error.h"
 #include "launch/trainer.h"
-#include "tests/support/images.h"
+#include "tests/support/tiny.h"
+#include "tests/support/trained.h"
 #include "tests/support/world.h"
 
 namespace saddle {
 namespace {
+
+using test::digest_of;
+using test::state_of;
 
 using testing::HasSubstr;
 using Sets = std::vector<std::string>;
@@ -24,11 +28,9 @@ struct House {
 };
 const std::vector<House>& houses() {
   static const std::vector<House> all = {
-      {"perceptron", "gan-ns", {"g.width=4", "d.width=4", "latent=6"}},
-      {"convolutional",
-       "dcgan",
-       {"g.width=4", "d.width=4", "latent=6", "d.norm=instance", "g.norm=instance"}},
-      {"r3gan", "r3gan", {"width=8", "width.full=1", "blocks=1", "latent=6", "r1=0", "r2=0"}}};
+      {"perceptron", "gan-ns", test::tiny_sets("gan-ns", {})},
+      {"convolutional", "dcgan", test::tiny_sets("dcgan", {"d.norm=instance", "g.norm=instance"})},
+      {"r3gan", "r3gan", test::tiny_sets("r3gan", {"r1=0", "r2=0"})}};
   return all;
 }
 
@@ -42,14 +44,6 @@ class Objectives : public testing::Test {
     sets.insert(sets.begin(), {"batch=8", "precision=float64", "seed=3"});
     run->resolve("system = \"" + system + "\"", "test", sets);
     return run;
-  }
-  static State state_of(Trainer& trainer) {
-    State state = collect([&](StateVisitor& v) { trainer.visit(v); });
-    for (auto& [name, tensor] : state.tensors) tensor = tensor.clone();
-    return state;
-  }
-  static uint64_t digest_of(Trainer& trainer) {
-    return digest([&](StateVisitor& v) { trainer.visit(v); });
   }
   // Two steps: the ranks together are one rank, all is finite, and a resumed run is the unbroken one.
   void expect_sound(const std::string& system, const Sets& sets) {
@@ -68,8 +62,7 @@ class Objectives : public testing::Test {
     alone.step();
     const State a = state_of(together), b = state_of(alone);
     for (const auto& [name, tensor] : a.tensors)
-      EXPECT_LE(tensor.numel() == 0 ? 0 : (tensor - b.tensors.at(name)).abs().max().item<double>(), 1e-9)
-          << name;
+      EXPECT_LE(test::largest_difference(tensor, b.tensors.at(name)), 1e-9) << name;
   }
   static std::string error_of(const std::string& system, const Sets& sets, const Schema& schema,
                               Context context) {

@@ -11,10 +11,14 @@
 #include "launch/reported.h"
 #include "launch/trainer.h"
 #include "tests/support/tiny.h"
+#include "tests/support/trained.h"
 #include "tests/support/world.h"
 
 namespace saddle {
 namespace {
+
+using test::digest_of;
+using test::state_of;
 
 constexpr int64_t kBatch = 8, kSamples = 50;  // the batch crosses an epoch's end in the runs below
 
@@ -50,14 +54,6 @@ class Systems : public testing::TestWithParam<std::string> {
     return given;
   }
   void expect_equal_on_one_rank(const std::vector<std::string>& sets, int steps);
-  static State state_of(Trainer& trainer) {
-    State state = collect([&](StateVisitor& v) { trainer.visit(v); });
-    for (auto& [name, tensor] : state.tensors) tensor = tensor.clone();
-    return state;
-  }
-  static uint64_t digest_of(Trainer& trainer) {
-    return digest([&](StateVisitor& v) { trainer.visit(v); });
-  }
   static void advance(Trainer& trainer, int steps) {
     for (int i = 0; i < steps; ++i) trainer.step();
   }
@@ -71,9 +67,7 @@ void Systems::expect_equal_on_one_rank(const std::vector<std::string>& sets, int
   advance(alone, steps);
   const State a = state_of(together), b = state_of(alone);
   for (const auto& [name, tensor] : a.tensors) {
-    const double difference =
-        tensor.numel() == 0 ? 0 : (tensor - b.tensors.at(name)).abs().max().item<double>();
-    EXPECT_LE(difference, 1e-9) << name;
+    EXPECT_LE(test::largest_difference(tensor, b.tensors.at(name)), 1e-9) << name;
   }
   const auto ours = together.stats().tick(comm_), theirs = alone.stats().tick(World::alone());
   for (size_t i = 0; i < ours.size(); ++i) {
@@ -145,6 +139,18 @@ TEST_P(Systems, WhatTheyReportIsKnownBeforeTheFirstStep) {
         EXPECT_NE(std::find(names.begin(), names.end(), net.name + "/fake"), names.end()) << net.name;
       }
   }
+}
+
+TEST_P(Systems, TakeAsManyStepsOfEachDiscriminatorAsTheyAreTold) {
+  const auto options = run("float32", {"n_critic=3"});
+  const System system = options->build(data_->schema(), options->context(comm_));
+  int rows = 0;
+  for (const Phase& phase : system.phases())
+    if (phase.name.starts_with("D")) {
+      EXPECT_EQ(phase.repeat ? phase.repeat(1) : 1, 3) << phase.name;
+      ++rows;
+    }
+  EXPECT_GE(rows, 1);
 }
 
 TEST_P(Systems, RanksStayIdentical) {
