@@ -172,4 +172,12 @@ std::string hash_file(const std::string& path) {
   return hex(XXH3_128bits_digest(state.get()));
 }
 
+std::string text_of_bytes(double bytes) {
+  static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  size_t unit = 0;
+  for (; bytes >= 1024 && unit < 5; ++unit) bytes /= 1024;
+  return bytes < 10 && unit > 0 ? fmt::format("{:.1f} {}", bytes, kUnits[unit])
+                                : fmt::format("{:.0f} {}", bytes, kUnits[unit]);
+}
+
 }  // namespace saddle

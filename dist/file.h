@@ -22,6 +22,7 @@ void write_file(const std::string& path, std::string_view content);
 void sync_folder(const std::string& path);
 std::string hash_text(std::string_view bytes);  // XXH3-128 as 32 hex digits
 std::string hash_file(const std::string& path);
+std::string text_of_bytes(double bytes);  // "1.5 GiB"
 
 // A regular file that is read here and there. Exit::io with the path and reason.
 class InputFile {

@@ -144,4 +144,11 @@ std::string unescape_bytes(std::string_view text) {
   return out;
 }
 
+std::string to_utf8(std::string_view text) {
+  std::string out;
+  if (is_utf8(text)) return out = text;
+  for (const char c : text) append_code_point(out, uint8_t(c));
+  return out;
+}
+
 }  // namespace saddle

@@ -15,6 +15,8 @@ char32_t next_code_point(std::string_view text, size_t& at);
 std::vector<std::string_view> code_points(std::string_view text);
 void append_code_point(std::string& text, char32_t code);  // which must be one
 bool is_utf8(std::string_view text);
+// As it is, or taken for Latin-1 if it is not UTF-8: JSON, and so a schema, knows nothing else.
+std::string to_utf8(std::string_view text);
 
 // Any bytes as UTF-8, and back: a byte that is none becomes \xHH, and the backslash of a \x that was there
 // \x5c. So JSON and TOML hold the path of every file.

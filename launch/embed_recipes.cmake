@@ -1,5 +1,5 @@
 # Writes OUTPUT, a C++ file with the text of each of RECIPES; its first comment line is what `saddle list recipes` prints.
-set(text "#include \"launch/train_options.h\"\n\nnamespace saddle {\n\nconst std::vector<Recipe>& recipes() {\n  static const std::vector<Recipe> all = {\n")
+set(text "#include \"launch/run/train_options.h\"\n\nnamespace saddle {\n\nconst std::vector<Recipe>& recipes() {\n  static const std::vector<Recipe> all = {\n")
 foreach(path ${RECIPES})
   get_filename_component(name ${path} NAME_WLE)  # "a.b.toml" is not another "a"
   file(READ ${path} recipe)

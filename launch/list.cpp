@@ -5,7 +5,7 @@
 
 #include "dist/error.h"
 #include "launch/commands.h"
-#include "launch/train_options.h"
+#include "launch/run/train_options.h"
 #include "models/objective.h"
 
 namespace saddle {

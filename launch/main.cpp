@@ -13,8 +13,8 @@
 #include "dist/utf8.h"
 #include "launch/commands.h"
 #include "launch/doctor/world.h"
+#include "launch/run/versions.h"
 #include "launch/usage.h"
-#include "launch/versions.h"
 
 namespace saddle {
 namespace {

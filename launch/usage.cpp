@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <regex>
 
-#include "data/index.h"
-#include "launch/other_words.h"
+#include "data/store/index.h"
+#include "launch/run/other_words.h"
 
 namespace saddle {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/kind.h"
-#include "data/loader.h"
+#include "data/feed/loader.h"
+#include "data/view/kind.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/safetensors.h"

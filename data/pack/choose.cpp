@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "data/pack/classes.h"
-#include "data/pack/files.h"
+#include "data/pack/files/files.h"
 #include "data/pack/importers.h"
 #include "data/pack/pack.h"
 #include "dist/error.h"

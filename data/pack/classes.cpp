@@ -5,7 +5,7 @@
 #include <map>
 #include <set>
 
-#include "data/pack/files.h"
+#include "data/pack/files/files.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/utf8.h"

@@ -1,6 +1,6 @@
 #include "data/pack/load.h"
 
-#include "data/pack/room.h"
+#include "data/pack/files/room.h"
 #include "dist/error.h"
 
 namespace saddle {

@@ -2,8 +2,8 @@
 // a sample may be.
 #pragma once
 
-#include "data/pack/files.h"
-#include "data/picture.h"
+#include "data/pack/files/files.h"
+#include "data/view/picture.h"
 
 namespace saddle {
 

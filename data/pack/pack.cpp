@@ -8,10 +8,10 @@
 #include <set>
 #include <thread>
 
-#include "data/pack/room.h"
+#include "data/pack/files/room.h"
 #include "data/pack/select.h"
 #include "data/progress.h"
-#include "data/shard_writer.h"
+#include "data/store/shard_writer.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/json.h"

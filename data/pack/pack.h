@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "data/index.h"
 #include "data/pack/source.h"
+#include "data/store/index.h"
 #include "dist/comm.h"
 
 namespace saddle {

@@ -6,7 +6,7 @@
 #include <map>
 #include <numeric>
 
-#include "data/sampler.h"
+#include "data/feed/sampler.h"
 #include "dist/error.h"
 
 namespace saddle {

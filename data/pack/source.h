@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "data/pack/resize.h"
-#include "data/pack/walk.h"
+#include "data/pack/files/walk.h"
 #include "data/schema.h"
+#include "data/view/resize.h"
 
 namespace saddle {
 

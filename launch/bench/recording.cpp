@@ -9,8 +9,8 @@
 
 #include "dist/error.h"
 #include "dist/flight.h"
-#include "launch/cores.h"
-#include "launch/open_data.h"
+#include "launch/run/cores.h"
+#include "launch/run/open_data.h"
 
 namespace saddle::bench {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dist/trace.h"
-#include "launch/trainer.h"
+#include "launch/train/trainer.h"
 
 namespace saddle::bench {
 

@@ -1,23 +1,19 @@
 #include "launch/doctor/host.h"
 
-#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 
 #include "dist/cuda/load.h"
 #include "dist/error.h"
 #include "dist/file.h"
-#include "launch/cores.h"
-#include "launch/versions.h"
+#include "launch/run/cores.h"
+#include "launch/run/versions.h"
 
 namespace saddle::doctor {
 namespace {
@@ -27,36 +23,6 @@ using nlohmann::json;
 
 constexpr double kLimit = 30;  // seconds for what asks only the kernel
 constexpr int64_t kMiB = int64_t{1} << 20;
-
-std::string first_line(const std::string& path) {
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
-
-// "0-3,8" of sysfs.
-std::vector<int> parse_list(const std::string& text) {
-  std::vector<int> numbers;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, ',');) {
-    const size_t dash = part.find('-');
-    const int first = std::stoi(part),
-              last = dash == std::string::npos ? first : std::stoi(part.substr(dash + 1));
-    for (int i = first; i <= last; ++i) numbers.push_back(i);
-  }
-  return numbers;
-}
-
-std::string list_text(const std::vector<int>& numbers) {
-  std::string text;
-  for (size_t i = 0, end = 0; i < numbers.size(); i = end) {
-    for (end = i + 1; end < numbers.size() && numbers[end] == numbers[end - 1] + 1;) ++end;
-    text += fmt::format("{}{}", text.empty() ? "" : ",", numbers[i]);
-    if (end > i + 1) text += fmt::format("-{}", numbers[end - 1]);
-  }
-  return text;
-}
 
 // ---- program
 
@@ -119,58 +85,6 @@ std::string differing(const json& mine, const Answers& answers) {
   return some.empty() ? every.empty() ? "nothing set that matters" : every : some;
 }
 
-// ---- cores
-
-// The CPU time that the cgroup allows, in cores; 0: no limit.
-double cpu_quota(const std::string& cgroup) {
-  std::istringstream v2(first_line("/sys/fs/cgroup" + cgroup + "/cpu.max"));
-  double quota = 0, period = 0;
-  if (v2 >> quota >> period) return quota / period;
-  std::istringstream q(first_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")),
-      p(first_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us"));
-  return q >> quota && p >> period && quota > 0 ? quota / period : 0;
-}
-
-// The path of this process's cgroup, "/" at the top.
-std::string cgroup() {
-  std::ifstream in("/proc/self/cgroup");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("0::")) return line == "0::/" ? "" : line.substr(3);
-  return "";
-}
-
-std::vector<int> numa_nodes(const std::vector<int>& cores) {
-  std::vector<int> nodes;
-  for (int node = 0; node < 1024; ++node) {
-    const std::string list = first_line(fmt::format("/sys/devices/system/node/node{}/cpulist", node));
-    if (list.empty()) break;
-    const std::vector<int> there = parse_list(list);
-    if (std::any_of(cores.begin(), cores.end(),
-                    [&](int c) { return std::count(there.begin(), there.end(), c) > 0; }))
-      nodes.push_back(node);
-  }
-  return nodes;
-}
-
-Binding binding_of(const Answer& a) {
-  return {.host = a.host,
-          .cores = a.facts.at("cores"),
-          .online = a.facts.at("online"),
-          .threads = a.facts.at("threads"),
-          .quota = a.facts.at("quota")};
-}
-
-Verdict describe_binding(const json& facts, bool which) {
-  const std::vector<int> cores = facts.at("cores"), nodes = facts.at("nodes");
-  const int64_t threads = facts.at("threads");
-  std::string found = fmt::format("{} of {} cores", cores.size(), facts.at("online").get<int64_t>());
-  if (which) found += fmt::format(" ({})", list_text(cores));
-  if (which && !nodes.empty())
-    found += fmt::format(", NUMA node{} {}", plural(int64_t(nodes.size())), list_text(nodes));
-  return {Status::ok, found + fmt::format(", {} compute thread{} a rank ({})", threads, plural(threads),
-                                          facts.at("set_by").get<std::string>())};
-}
-
 // ---- limits
 
 json limits() {
@@ -219,65 +133,7 @@ Verdict judge_ulimits(const json& facts) {
   return {Status::ok, found};
 }
 
-// ---- memory
-
-int64_t number_in(const std::string& path) {
-  std::istringstream in(first_line(path));
-  int64_t value = 0;
-  return in >> value ? value : -1;
-}
-
-// Left in the tightest of the cgroups around this process; the page cache counts as free.
-int64_t cgroup_available(std::string path) {
-  int64_t least = INT64_MAX;
-  for (;; path = path.substr(0, path.rfind('/'))) {
-    const std::string folder = "/sys/fs/cgroup" + path;
-    const int64_t most = number_in(folder + "/memory.max"), used = number_in(folder + "/memory.current");
-    if (most >= 0 && used >= 0)
-      least =
-          std::min(least, most - used + std::max<int64_t>(0, number_after(folder + "/memory.stat", "file")));
-    if (path.empty()) break;
-  }
-  const std::string v1 = "/sys/fs/cgroup/memory/memory.";
-  const int64_t most = number_in(v1 + "limit_in_bytes"), used = number_in(v1 + "usage_in_bytes");
-  if (most >= 0 && used >= 0 && most < (int64_t{1} << 60))
-    least = std::min(least, most - used + std::max<int64_t>(0, number_after(v1 + "stat", "total_cache")));
-  return least;
-}
-
-int64_t address_space_left() {
-  rlimit limit{};
-  getrlimit(RLIMIT_AS, &limit);
-  if (limit.rlim_cur == RLIM_INFINITY) return INT64_MAX;
-  return int64_t(limit.rlim_cur) - 1024 * number_after("/proc/self/status", "VmSize:");
-}
-
-Memory memory_of(const Answer& a) {
-  return {.host = a.host,
-          .cgroup = a.facts.at("cgroup"),
-          .host_available = a.facts.at("host_available"),
-          .cgroup_available = a.facts.at("cgroup_available"),
-          .address_space = a.facts.at("address_space")};
-}
-
-std::string describe(const Memory& m, int64_t share) {
-  std::string text = fmt::format("{} for a rank; {} available on the host", text_of_bytes(double(share)),
-                                 text_of_bytes(double(m.host_available)));
-  if (m.cgroup_available != INT64_MAX)
-    text += fmt::format(", {} under the cgroup's limit", text_of_bytes(double(m.cgroup_available)));
-  if (m.address_space != INT64_MAX)
-    text += fmt::format(", {} of address space under ulimit -v", text_of_bytes(double(m.address_space)));
-  return text;
-}
-
 }  // namespace
-
-int64_t number_after(const std::string& path, const std::string& key) {
-  std::ifstream in(path);
-  for (std::string word; in >> word;)
-    if (int64_t value = 0; word == key && in >> value) return value;
-  return -1;
-}
 
 bool same_nccl(const std::string& versions) {
   const size_t loaded = versions.find("NCCL "), built = versions.find("built with ");
@@ -307,66 +163,6 @@ Lines check_program(const Comm& comm) {
                                            "set it on every rank: mpirun -x NAME=value, srun --export",
                                            [&](const json& mine) { return differing(mine, variables); });
   return join({lines, of_binary, of_variables});
-}
-
-Verdict judge_binding(const std::vector<Binding>& ranks) {
-  std::vector<std::string> hosts;
-  for (const Binding& b : ranks) hosts.push_back(b.host);
-  Verdict worst{Status::ok, "no core has more threads than it can run"};
-  for (const auto& [host, local] : by_host(hosts)) {
-    std::set<int> cores;
-    int64_t threads = 0, claimed = 0;
-    double quota = 0;
-    for (const int r : local) {
-      const Binding& b = ranks[size_t(r)];
-      cores.insert(b.cores.begin(), b.cores.end());
-      threads += b.threads;
-      claimed += int64_t(b.cores.size());
-      quota = std::max(quota, b.quota);
-    }
-    const auto usable = int64_t(cores.size()), n = int64_t(local.size());
-    const int64_t online = ranks[size_t(local[0])].online;
-    const std::string of = fmt::format("{}: {} rank{} with {} compute thread{} in all", host, n, plural(n),
-                                       threads, plural(threads));
-    if (threads > usable)
-      return {Status::warning,
-              fmt::format("{} on {} of {} cores{}", of, usable, online,
-                          n > 1 && claimed > usable && usable < online ? ", which they share" : ""),
-              usable < online
-                  ? "they take turns, slowly: mpirun --bind-to none, or --map-by ppr:N:node:pe=C for C cores "
-                    "a rank; srun --cpus-per-task=C --cpu-bind=cores; or fewer --set threads"
-                  : "they take turns, slowly: fewer ranks a host, or fewer --set threads"};
-    if (quota > 0 && double(threads) > quota + 0.5)
-      return {Status::warning,
-              fmt::format("{}, but the cgroup allows {:.1f} cores' worth of time", of, quota),
-              "ask for more CPUs (docker --cpus, srun --cpus-per-task), or fewer --set threads"};
-    if (usable * 2 <= online && worst.status == Status::ok)
-      worst = {Status::warning, fmt::format("{} use {} of {} cores; the rest idle", of, usable, online),
-               "mpirun --bind-to none, or srun --cpus-per-task=C; ignore this where the host is shared with "
-               "other jobs"};
-  }
-  return worst;
-}
-
-Lines check_cores(const Comm& comm, int64_t threads) {
-  const int64_t local_size = comm.local_size();
-  const Answers answers = ask(comm, "cores", kLimit, [=]() -> json {
-    const std::vector<int> cores = allowed_cores();
-    const int64_t online = sysconf(_SC_NPROCESSORS_ONLN), mine = int64_t(cores.size());
-    const Threads compute = compute_threads(threads, fair_threads(mine, local_size));
-    return {{"cores", cores},           {"online", online},         {"nodes", numa_nodes(cores)},
-            {"threads", compute.count}, {"set_by", compute.set_by}, {"quota", cpu_quota(cgroup())}};
-  });
-  constexpr size_t kLines = 4;  // which cores it is matters only to the eye
-  Lines lines = each("binding", answers, "", [](const json& facts) { return describe_binding(facts, true); });
-  if (lines.size() > kLines)
-    lines = each("binding", answers, "", [](const json& facts) { return describe_binding(facts, false); });
-  const Lines shared = all("cores", answers, "", [](const Answers& of_ranks) {
-    std::vector<Binding> ranks;
-    for (const Answer& a : of_ranks) ranks.push_back(binding_of(a));
-    return judge_binding(ranks);
-  });
-  return join({lines, shared});
 }
 
 Verdict judge_devices(const std::vector<Devices>& ranks, const std::string& device) {
@@ -449,45 +245,6 @@ Lines check_limits(const Comm& comm, int64_t files) {
   Lines lines =
       each("open files", answers, "", [=](const json& facts) { return judge_open_files(facts, files); });
   return join({lines, each("ulimit", answers, "", judge_ulimits)});
-}
-
-std::vector<int64_t> share_of_memory(const std::vector<Memory>& ranks) {
-  std::map<std::string, int64_t> on_host;
-  std::map<std::pair<std::string, std::string>, int64_t> in_cgroup;
-  for (const Memory& m : ranks) {
-    ++on_host[m.host];
-    ++in_cgroup[{m.host, m.cgroup}];
-  }
-  std::vector<int64_t> shares;
-  for (const Memory& m : ranks) {
-    const int64_t limited =
-        m.cgroup_available == INT64_MAX ? INT64_MAX : m.cgroup_available / in_cgroup[{m.host, m.cgroup}];
-    shares.push_back(
-        std::max<int64_t>(0, std::min({m.host_available / on_host[m.host], limited, m.address_space})));
-  }
-  return shares;
-}
-
-Lines check_memory(const Comm& comm, int64_t& available) {
-  const Answers answers = ask(comm, "memory", kLimit, []() -> json {
-    return {{"cgroup", cgroup()},
-            {"host_available", 1024 * number_after("/proc/meminfo", "MemAvailable:")},
-            {"cgroup_available", cgroup_available(cgroup())},
-            {"address_space", address_space_left()}};
-  });
-  std::vector<Memory> ranks;
-  for (const Answer& a : answers)
-    ranks.push_back(a.error.empty() ? memory_of(a) : Memory{.host = a.host, .cgroup = {}});
-  const std::vector<int64_t> shares = share_of_memory(ranks);
-  available = shares[size_t(comm.rank())];
-  return all("memory", answers, "", [&](const Answers&) -> Verdict {
-    const size_t least = size_t(std::min_element(shares.begin(), shares.end()) - shares.begin());
-    const std::string found =
-        fmt::format("{}{}", shares.size() > 1 ? "at least " : "", describe(ranks[least], shares[least]));
-    if (shares[least] >= 512 * kMiB) return {Status::ok, found};
-    return {Status::warning, fmt::format("{}: {}", name_ranks({int(least)}, hosts_of(answers)), found),
-            "start fewer ranks a host, ask the scheduler for more (srun --mem), or raise ulimit -v"};
-  });
 }
 
 }  // namespace saddle::doctor

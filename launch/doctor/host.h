@@ -8,13 +8,13 @@ namespace saddle::doctor {
 
 Lines check_program(const Comm& comm);
 // `threads` a rank, 0 for its share of the cores; `device` as in the options.
-Lines check_cores(const Comm& comm, int64_t threads);
+Lines check_cores(const Comm& comm, int64_t threads);  // cores.cpp
 Lines check_devices(const Comm& comm, const std::string& device);
 // `files` that the data set keeps open.
 Lines check_limits(const Comm& comm, int64_t files);
 Lines check_shared_memory(const Comm& comm);  // shared_memory.cpp
 // `available`: bytes that this rank may use beyond what it does.
-Lines check_memory(const Comm& comm, int64_t& available);
+Lines check_memory(const Comm& comm, int64_t& available);  // memory.cpp
 
 // "CUDA 13.0, NCCL 2.28.9 (built with 2.28.9)": false if the loaded NCCL is of another major version than the
 // header.
@@ -52,8 +52,5 @@ struct Memory {
   int64_t address_space = INT64_MAX;  // left under ulimit -v; the rank's alone
 };
 std::vector<int64_t> share_of_memory(const std::vector<Memory>& ranks);
-
-// The number after the word `key` in a file of /proc or /sys; -1 if there is none.
-int64_t number_after(const std::string& path, const std::string& key);
 
 }  // namespace saddle::doctor

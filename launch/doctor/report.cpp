@@ -183,14 +183,6 @@ std::string name_ranks(const std::vector<int>& ranks, const std::vector<std::str
   return fmt::format("rank{} {}", plural(int64_t(ranks.size())), text);
 }
 
-std::string text_of_bytes(double bytes) {
-  static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  size_t unit = 0;
-  for (; bytes >= 1024 && unit < 5; ++unit) bytes /= 1024;
-  return bytes < 10 && unit > 0 ? fmt::format("{:.1f} {}", bytes, kUnits[unit])
-                                : fmt::format("{:.0f} {}", bytes, kUnits[unit]);
-}
-
 Report::Report(const Comm& comm, bool json)
     : comm_(comm), json_(json), hosts_(comm.all_gather_text(comm.host(), "hosts")) {}
 

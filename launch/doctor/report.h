@@ -57,7 +57,6 @@ Lines all(const std::string& check, const Answers& answers, const std::string& a
 Lines join(std::initializer_list<Lines> parts);
 // "rank 3 (a)", "ranks 0-3 (a), 4, 6 (b)".
 std::string name_ranks(const std::vector<int>& ranks, const std::vector<std::string>& hosts);
-std::string text_of_bytes(double bytes);  // "1.5 GiB"
 inline const char* plural(int64_t n) {
   return n == 1 ? "" : "s";
 }

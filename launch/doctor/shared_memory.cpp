@@ -9,6 +9,7 @@
 #include <set>
 
 #include "dist/error.h"
+#include "dist/file.h"
 #include "launch/doctor/host.h"
 
 namespace saddle::doctor {

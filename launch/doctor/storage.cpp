@@ -15,11 +15,11 @@
 #include <thread>
 
 #include "data/checksum.h"
-#include "data/shard_file.h"
+#include "data/store/shard_file.h"
 #include "dist/error.h"
 #include "dist/file.h"
 #include "dist/trace.h"
-#include "launch/run_lock.h"
+#include "launch/run/run_lock.h"
 
 namespace saddle::doctor {
 namespace {

@@ -7,13 +7,15 @@
 #include <fstream>
 #include <set>
 
-#include "data/index.h"
+#include "data/store/index.h"
 #include "dist/error.h"
+#include "dist/file.h"
 #include "dist/flight.h"
+#include "dist/kernel.h"
 #include "dist/trace.h"
 #include "launch/doctor/host.h"
-#include "launch/open_data.h"
-#include "launch/trainer.h"
+#include "launch/run/open_data.h"
+#include "launch/train/trainer.h"
 
 namespace saddle::doctor {
 namespace {

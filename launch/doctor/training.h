@@ -5,7 +5,7 @@
 #include "data/dataset.h"
 #include "launch/doctor/report.h"
 #include "launch/doctor/storage.h"
-#include "launch/train_options.h"
+#include "launch/run/train_options.h"
 
 namespace saddle::doctor {
 

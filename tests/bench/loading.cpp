@@ -10,10 +10,10 @@
 #include <filesystem>
 #include <thread>
 
-#include "data/convert.h"
-#include "data/decorators.h"
-#include "data/loader.h"
-#include "data/shard_writer.h"
+#include "data/feed/convert.h"
+#include "data/feed/decorators.h"
+#include "data/feed/loader.h"
+#include "data/store/shard_writer.h"
 
 namespace saddle {
 namespace {

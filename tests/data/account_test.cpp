@@ -1,10 +1,10 @@
-#include "data/account.h"
+#include "data/check/account.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "data/pack/pack.h"
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "tests/data/folder.h"
 
 namespace saddle {

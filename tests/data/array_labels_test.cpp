@@ -1,12 +1,12 @@
 // What arrays are to a data set where their names do not tell, and what is said of those that are left out.
-#include "data/pack/array_labels.h"
+#include "data/pack/arrays/array_labels.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/account.h"
-#include "data/hdf5.h"
-#include "data/pack/values.h"
+#include "data/check/account.h"
+#include "data/pack/arrays/values.h"
+#include "data/store/hdf5.h"
 #include "tests/data/archive.h"
 #include "tests/data/arrays.h"
 #include "tests/data/folder.h"

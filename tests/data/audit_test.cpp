@@ -1,6 +1,6 @@
 // The audit of `saddle check`, on one rank and on two: each planted fault is found, and figures are what
 // plain sums give.
-#include "data/audit.h"
+#include "data/check/audit.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <cmath>
 #include <limits>
 
-#include "data/shard_writer.h"
+#include "data/store/shard_writer.h"
 #include "dist/random.h"
 #include "tests/data/samples.h"
 #include "tests/support/shared_folder.h"

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include "data/pack/pickle.h"
-#include "data/pack/tar.h"
+#include "data/pack/arrays/pickle.h"
+#include "data/pack/files/tar.h"
 #include "tests/data/arrays.h"
 #include "tests/data/folder.h"
 

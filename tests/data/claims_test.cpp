@@ -6,13 +6,13 @@
 
 #include <functional>
 
-#include "data/audit.h"
+#include "data/check/audit.h"
 #include "data/dataset.h"
 #include "data/pack/importers.h"
 #include "data/pack/pack.h"
-#include "data/shard.h"
-#include "data/shard_writer.h"
-#include "data/staging.h"
+#include "data/store/shard.h"
+#include "data/store/shard_writer.h"
+#include "data/store/staging.h"
 #include "tests/data/folder.h"
 #include "tests/data/samples.h"
 

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "data/pack/pack.h"
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "tests/data/archive.h"
 #include "tests/data/folder.h"
 

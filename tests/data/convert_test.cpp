@@ -1,9 +1,9 @@
-#include "data/convert.h"
+#include "data/feed/convert.h"
 
 #include <gtest/gtest.h>
 
-#include "data/loader.h"
-#include "data/pool.h"
+#include "data/feed/loader.h"
+#include "data/feed/pool.h"
 
 namespace saddle {
 namespace {

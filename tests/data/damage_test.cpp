@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "data/loader.h"
-#include "data/shard_writer.h"
+#include "data/feed/loader.h"
+#include "data/store/shard_writer.h"
 #include "tests/data/folder.h"
 
 namespace saddle {

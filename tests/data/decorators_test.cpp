@@ -1,4 +1,4 @@
-#include "data/decorators.h"
+#include "data/feed/decorators.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

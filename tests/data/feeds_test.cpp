@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/convert.h"
-#include "data/loader.h"
+#include "data/feed/convert.h"
+#include "data/feed/loader.h"
 #include "dist/random.h"
 #include "tests/data/folder.h"
 #include "tests/support/images.h"

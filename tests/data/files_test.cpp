@@ -1,4 +1,4 @@
-#include "data/pack/files.h"
+#include "data/pack/files/files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -2,9 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/exif.h"
 #include "data/pack/pack.h"
-#include "data/picture.h"
+#include "data/view/exif.h"
+#include "data/view/picture.h"
 #include "tests/data/folder.h"
 #include "tests/data/picture_files.h"
 

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "data/index.h"
 #include "data/pack/importers.h"
-#include "data/shard.h"
-#include "data/shard_file.h"
+#include "data/store/index.h"
+#include "data/store/shard.h"
+#include "data/store/shard_file.h"
 #include "tests/data/archive.h"
 #include "tests/data/folder.h"
 

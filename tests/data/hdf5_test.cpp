@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/pack/lzf.h"
+#include "data/pack/files/lzf.h"
 #include "data/pack/pack.h"
 #include "tests/data/arrays.h"
 #include "tests/data/folder.h"

@@ -1,4 +1,4 @@
-#include "data/loader.h"
+#include "data/feed/loader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <mutex>
 #include <thread>
 
-#include "data/sampler.h"
+#include "data/feed/sampler.h"
 #include "dist/error.h"
 #include "tests/data/folder.h"
 

@@ -4,8 +4,8 @@
 #include <fstream>
 #include <iostream>
 
-#include "data/loader.h"
-#include "data/shard_writer.h"
+#include "data/feed/loader.h"
+#include "data/store/shard_writer.h"
 #include "tests/data/folder.h"
 #include "tests/support/images.h"
 

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "data/pack/npy_header.h"
+#include "data/pack/arrays/npy_header.h"
 #include "data/pack/pack.h"
 #include "tests/data/arrays.h"
 #include "tests/data/folder.h"

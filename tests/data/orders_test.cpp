@@ -9,7 +9,7 @@
 #include <map>
 #include <numeric>
 
-#include "data/sampler.h"
+#include "data/feed/sampler.h"
 #include "dist/random.h"
 #include "tests/data/folder.h"
 

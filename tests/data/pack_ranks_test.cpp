@@ -4,10 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "data/audit.h"
+#include "data/check/audit.h"
 #include "data/dataset.h"
 #include "data/pack/pack.h"
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "dist/random.h"
 #include "tests/support/shared_folder.h"
 #include "tests/support/world.h"

@@ -5,8 +5,8 @@
 #include <zlib.h>
 
 #include "data/dataset.h"
-#include "data/picture.h"
-#include "data/shard_writer.h"
+#include "data/store/shard_writer.h"
+#include "data/view/picture.h"
 #include "tests/data/folder.h"
 #include "tests/support/small_disk.h"
 

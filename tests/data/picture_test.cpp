@@ -1,4 +1,4 @@
-#include "data/picture.h"
+#include "data/view/picture.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -6,8 +6,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "data/pack/resize.h"
-#include "data/picture.h"
+#include "data/view/picture.h"
+#include "data/view/resize.h"
 #include "tests/data/folder.h"
 
 namespace saddle {

@@ -1,6 +1,6 @@
 // What a source may take in memory: none takes more because its files claim it, or become it when they are
 // unpacked.
-#include "data/pack/room.h"
+#include "data/pack/files/room.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 
 #include "data/pack/load.h"
 #include "data/pack/pack.h"
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "tests/data/archive.h"
 #include "tests/data/folder.h"
 #include "tests/data/picture_files.h"

@@ -5,10 +5,10 @@
 
 #include <random>
 
-#include "data/audit.h"
+#include "data/check/audit.h"
 #include "data/dataset.h"
-#include "data/shard.h"
-#include "data/shard_writer.h"
+#include "data/store/shard.h"
+#include "data/store/shard_writer.h"
 #include "dist/random.h"
 #include "tests/data/folder.h"
 #include "tests/support/small_disk.h"

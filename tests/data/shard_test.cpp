@@ -5,9 +5,9 @@
 #include <ctime>
 #include <thread>
 
-#include "data/audit.h"
+#include "data/check/audit.h"
 #include "data/dataset.h"
-#include "data/shard_writer.h"
+#include "data/store/shard_writer.h"
 #include "dist/random.h"
 #include "tests/data/folder.h"
 #include "tests/data/samples.h"

@@ -1,16 +1,16 @@
 // Contact sheets: which samples are shown, and that every kind of field is drawn as what it is.
-#include "data/sheet.h"
+#include "data/view/sheet.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "data/caption.h"
-#include "data/kind.h"
-#include "data/picture.h"
-#include "data/report.h"
-#include "data/tile.h"
+#include "data/check/report.h"
+#include "data/view/caption.h"
+#include "data/view/kind.h"
+#include "data/view/picture.h"
+#include "data/view/tile.h"
 #include "tests/data/folder.h"
 #include "tests/support/images.h"
 

@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "data/dataset.h"
-#include "data/pack/files.h"
+#include "data/pack/files/files.h"
 #include "data/pack/pack.h"
-#include "data/picture.h"
-#include "data/unpack.h"
+#include "data/view/picture.h"
+#include "data/view/unpack.h"
 #include "tests/data/archive.h"
 #include "tests/data/folder.h"
 

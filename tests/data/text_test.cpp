@@ -5,8 +5,8 @@
 #include <random>
 
 #include "data/pack/pack.h"
-#include "data/pack/smiles_tokens.h"
-#include "data/pack/text_tokens.h"
+#include "data/pack/texts/smiles_tokens.h"
+#include "data/pack/texts/text_tokens.h"
 #include "data/tokens.h"
 #include "tests/data/folder.h"
 

@@ -3,10 +3,10 @@
 
 #include <filesystem>
 
-#include "data/gif.h"
 #include "data/pack/importers.h"
 #include "data/pack/pack.h"
-#include "data/picture.h"
+#include "data/view/gif.h"
+#include "data/view/picture.h"
 #include "tests/data/folder.h"
 
 namespace saddle {

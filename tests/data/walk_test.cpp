@@ -1,13 +1,13 @@
-#include "data/pack/walk.h"
+#include "data/pack/files/walk.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "data/pack/files.h"
+#include "data/pack/files/files.h"
 #include "data/pack/pack.h"
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "tests/data/archive.h"
 #include "tests/data/folder.h"
 

@@ -1,5 +1,5 @@
 // log.jsonl of a run that goes on.
-#include "launch/log_file.h"
+#include "launch/run/log_file.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -2,7 +2,7 @@
 // else no change would come past them.
 #include <zlib.h>
 
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace saddle::fuzz {

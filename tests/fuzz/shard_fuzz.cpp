@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "data/checksum.h"
-#include "data/index.h"
-#include "data/shard.h"
+#include "data/store/index.h"
+#include "data/store/shard.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace saddle::fuzz {

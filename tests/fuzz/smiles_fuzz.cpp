@@ -1,5 +1,5 @@
 // Lines of SMILES: their tokens, put together, are the line, unless something is wrong at a place within it.
-#include "data/pack/smiles_tokens.h"
+#include "data/pack/texts/smiles_tokens.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,6 +1,6 @@
 // dataset.json of StyleGAN's layout, in a folder with two pictures: in an archive (zip_fuzz.cpp) its checksum
 // would keep most changes out.
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

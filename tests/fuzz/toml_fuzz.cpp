@@ -1,5 +1,5 @@
 // TOML of options or of a site; the last byte says of which.
-#include "launch/site.h"
+#include "launch/run/site.h"
 #include "models/options.h"
 #include "tests/fuzz/fuzz.h"
 

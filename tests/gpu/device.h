@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "launch/graphs.h"
+#include "launch/train/graphs.h"
 
 namespace saddle::test {
 

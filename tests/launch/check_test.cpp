@@ -4,8 +4,8 @@
 
 #include <filesystem>
 
-#include "data/picture.h"
-#include "data/shard_writer.h"
+#include "data/store/shard_writer.h"
+#include "data/view/picture.h"
 #include "dist/file.h"
 #include "tests/data/folder.h"
 #include "tests/support/images.h"

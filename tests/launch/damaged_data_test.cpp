@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <hdf5.h>
 
-#include "data/index.h"
-#include "data/shard_writer.h"
+#include "data/store/index.h"
+#include "data/store/shard_writer.h"
 #include "tests/data/samples.h"
 #include "tests/launch/damaged.h"
 

@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "dist/file.h"
-#include "launch/open_data.h"
-#include "launch/slurm.h"
+#include "launch/jobs/slurm.h"
+#include "launch/run/open_data.h"
 #include "tests/data/folder.h"
 #include "tests/support/shell.h"
 

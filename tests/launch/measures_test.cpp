@@ -1,5 +1,5 @@
 // The numbers by which a tournament chooses: what each is of samples whose worth is known.
-#include "launch/measures.h"
+#include "launch/evaluate/measures.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,11 +7,11 @@
 #include <cmath>
 #include <filesystem>
 
-#include "data/loader.h"
-#include "data/shard_writer.h"
+#include "data/feed/loader.h"
+#include "data/store/shard_writer.h"
 #include "dist/error.h"
-#include "launch/preview.h"
-#include "launch/trainer.h"
+#include "launch/evaluate/preview.h"
+#include "launch/train/trainer.h"
 #include "tests/data/folder.h"
 #include "tests/support/images.h"
 #include "tests/support/world.h"

@@ -1,5 +1,5 @@
 // What makes a run another one, so that it is not resumed.
-#include "launch/run_folder.h"
+#include "launch/run/run_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "dist/error.h"
-#include "launch/log_file.h"
+#include "launch/run/log_file.h"
 
 namespace saddle {
 namespace {

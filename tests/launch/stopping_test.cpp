@@ -1,5 +1,5 @@
 // The parts of stopping and of the run's lock, without a run.
-#include "launch/stopping.h"
+#include "launch/run/stopping.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dist/process.h"
-#include "launch/run_lock.h"
+#include "launch/run/run_lock.h"
 #include "tests/data/folder.h"
 
 namespace {

@@ -1,5 +1,5 @@
 // Trainers that meet: who meets whom, what they exchange, and who goes on with what.
-#include "launch/tournament.h"
+#include "launch/train/tournament.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "dist/error.h"
-#include "launch/trainer.h"
+#include "launch/train/trainer.h"
 #include "tests/support/tiny.h"
 #include "tests/support/world.h"
 

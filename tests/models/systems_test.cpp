@@ -6,10 +6,10 @@
 #include <cmath>
 #include <numeric>
 
-#include "data/loader.h"
+#include "data/feed/loader.h"
 #include "dist/error.h"
-#include "launch/reported.h"
-#include "launch/trainer.h"
+#include "launch/train/reported.h"
+#include "launch/train/trainer.h"
 #include "tests/support/tiny.h"
 #include "tests/support/trained.h"
 #include "tests/support/world.h"

@@ -1,7 +1,7 @@
 // State of a training, for comparisons.
 #pragma once
 
-#include "launch/trainer.h"
+#include "launch/train/trainer.h"
 
 namespace saddle::test {
 

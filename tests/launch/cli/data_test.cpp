@@ -1,5 +1,5 @@
 // Data sets as users pack, damage, stage and train on them.
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "dist/file.h"
 #include "tests/launch/cli/cli.h"
 

@@ -1,5 +1,5 @@
 // What --dry-run proves, and what stands in the way of a training: data sets, run folders, doubts.
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "dist/file.h"
 #include "tests/launch/cli/cli.h"
 

@@ -1,5 +1,5 @@
 // What others named or wrote, as users see it: text, whatever its bytes.
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "dist/file.h"
 #include "tests/data/folder.h"
 #include "tests/launch/cli/cli.h"

@@ -1,5 +1,5 @@
 // What is drawn from runs, and the files it goes to.
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "dist/safetensors.h"
 #include "tests/launch/cli/cli.h"
 

@@ -2,7 +2,7 @@
 #include <set>
 #include <sstream>
 
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "dist/file.h"
 #include "tests/launch/cli/cli.h"
 #include "tests/launch/log_lines.h"

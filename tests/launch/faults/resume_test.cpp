@@ -8,7 +8,7 @@
 #include <iterator>
 #include <map>
 
-#include "data/picture.h"
+#include "data/view/picture.h"
 #include "dist/random.h"
 #include "tests/launch/checkpoint_files.h"
 #include "tests/launch/faults/job.h"

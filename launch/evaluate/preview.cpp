@@ -1,0 +1,218 @@
+#include "launch/evaluate/preview.h"
+
+#include <ATen/ops/eye.h>
+
+#include "data/feed/loader.h"
+#include "data/feed/sampler.h"
+#include "data/view/caption.h"
+#include "data/view/kind.h"
+#include "data/view/picture.h"
+#include "dist/differentiable.h"
+#include "dist/error.h"
+
+namespace saddle {
+namespace {
+
+constexpr int64_t kPiece = 500;  // samples drawn at once
+
+// Samples at these places of an order that the seed shuffles, on the host as they are stored.
+Batch shuffled(const Dataset& data, uint64_t seed, Range places) {
+  const Shuffle order(data.size(), seed);
+  std::vector<int64_t> indices;
+  for (int64_t i = places.first; i < places.first + places.count; ++i) indices.push_back(order(i));
+  return data.read(indices);
+}
+
+bool is_label(const Field& field) {
+  return kind_of(field) == Kind::label;
+}
+
+// Fields other than labels: what images are made of.
+bool is_given_samples(const System& system) {
+  return std::any_of(system.given.begin(), system.given.end(), [](const Field& f) { return !is_label(f); });
+}
+
+Batch given_to(const System& system, const Drawing& drawing, Range range) {
+  const torch::Device device = system.context().comm.device();
+  require(drawing.data != nullptr || !is_given_samples(system), Exit::usage,
+          "this system makes its samples of data, and the data that the run was trained on are not there");
+  const Batch rows = is_given_samples(system) ? shuffled(*drawing.data, drawing.seed, range) : Batch();
+  Batch given;
+  for (const Field& field : system.given) {
+    if (!is_label(field)) {
+      given.set(field.name, to_model(rows[field.name], device, system.context().dtype));
+      continue;
+    }
+    const torch::Tensor in_turn =
+        torch::arange(range.first, range.first + range.count, torch::dtype(torch::kLong).device(device));
+    given.set(field.name, drawing.label >= 0 ? torch::full_like(in_turn, drawing.label)
+                                             : in_turn.remainder(field.classes));
+  }
+  return given;
+}
+
+// [N, D] -> [N, 2]: the two leading principal components of `real`. Of one number, that number.
+torch::Tensor plane_of(const torch::Tensor& real) {
+  if (real.size(1) == 1)
+    return torch::cat({torch::ones({1, 1}, real.options()), torch::zeros({1, 1}, real.options())}, 1);
+  if (real.size(1) == 2) return torch::eye(2, real.options());
+  const torch::Tensor centred = real - real.mean(0);
+  const auto [values, vectors] = torch::linalg_eigh(centred.t().mm(centred));
+  return vectors.narrow(1, real.size(1) - 2, 2);  // ascending
+}
+
+// Those of the drawing's samples that `part` names; at least one piece, for the shapes, also of none.
+Batch draw_part(System& system, const Drawing& drawing, Range part) {
+  require(drawing.label < system.classes(), Exit::usage, "--label {}: this system has {}", drawing.label,
+          system.classes() == 0 ? "no labels" : fmt::format("labels 0 to {}", system.classes() - 1));
+  std::vector<std::pair<std::string, std::vector<torch::Tensor>>> pieces;
+  const int64_t end = part.first + part.count;
+  for (int64_t first = part.first; first < end || pieces.empty(); first += kPiece) {
+    const Range range{first, std::min(kPiece, end - first)};
+    Sampling sampling(
+        {drawing.seed, "sample", 0, range, system.context().comm.device(), system.context().dtype},
+        given_to(system, drawing, range), drawing.raw);
+    Batch drawn;
+    const Tape tape = sampling.record([&] { drawn = system.draw(sampling); });
+    if (drawing.latents) {
+      for (const Field& field : system.given)
+        if (!is_label(field)) drawn.set(given_name(field), sampling.given[field.name]);
+      for (size_t k = 0; k < tape.entries.size(); ++k) drawn.set(input_name(k), tape.entries[k].values);
+    }
+    size_t i = 0;
+    for (const auto& [name, tensor] : drawn) {
+      if (first == part.first) pieces.emplace_back(name, std::vector<torch::Tensor>());
+      pieces[i++].second.push_back(tensor.cpu());
+    }
+  }
+  Batch samples;
+  for (const auto& [name, parts] : pieces) samples.set(name, torch::cat(parts));
+  return samples;
+}
+
+// A grid; classes in turn have a column each and its name above, if there are few enough.
+torch::Tensor class_grid(const System& system, const Drawing& drawing, const Schema& schema,
+                         const torch::Tensor& images) {
+  constexpr int64_t kColumns = 16;
+  const bool in_turn = system.classes() > 0 && drawing.label < 0;
+  if (!in_turn || system.classes() > kColumns) return grid(images, in_turn ? kColumns : 0);
+  std::vector<std::string> names;
+  for (int64_t k = 0; k < system.classes(); ++k) names.push_back(class_name(schema["label"], k));
+  const torch::Tensor cells = grid(images, system.classes());
+  return torch::cat({captions(names, cells.size(2)).narrow(0, 0, cells.size(0)), cells}, 1);
+}
+
+// Each sample's given images and what was made of them, side by side in twos or more. `samples` were drawn with
+// Drawing::latents.
+torch::Tensor beside_given(const System& system, const Batch& samples) {
+  constexpr int64_t kColumns = 8, kMost = 32;
+  const int64_t count = std::min(samples.size(), kMost);
+  std::vector<torch::Tensor> cells;
+  const auto add = [&](const torch::Tensor& images) {
+    if (images.dim() != 4) return;
+    const torch::Tensor some = images.narrow(0, 0, count).to(torch::kFloat);
+    cells.push_back(some.size(1) == 1 ? some.expand({-1, 3, -1, -1}) : some);
+  };
+  auto made = samples.begin();
+  for (const Field& field : system.given) {
+    if (is_label(field)) continue;
+    add(samples[given_name(field)]);
+    if (!made->first.starts_with("given_")) add((made++)->second);
+  }
+  const auto each = static_cast<int64_t>(cells.size());
+  return grid(torch::stack(cells, 1).flatten(0, 1), kColumns / each * each);
+}
+
+torch::Tensor scatter_over(const torch::Tensor& real, const torch::Tensor& fake) {
+  const torch::Tensor under = real.flatten(1), over = fake.flatten(1).to(torch::kDouble);
+  const torch::Tensor plane = plane_of(under);
+  if (under.size(1) > 1) return scatter(under.mm(plane), over.mm(plane));
+  // Single numbers: two lines, one above the other.
+  const double apart = (under.max() - under.min()).item<double>() / 10;
+  return scatter(under.mm(plane), over.mm(plane) + apart * torch::eye(2, under.options())[1]);
+}
+
+int64_t label_of(const Dataset& data, int64_t sample) {
+  const Schema& schema = data.schema();
+  int64_t label = 0;
+  std::vector<Place> places(schema.fields.size());
+  places[static_cast<size_t>(&schema["label"] - schema.fields.data())].row = &label;
+  data.read_sample(sample, places);
+  return label;
+}
+
+// Real images of each class in turn; grey where a search through some thousand samples finds none.
+torch::Tensor in_turn(const Dataset& data, const std::string& field, int64_t classes,
+                      const Drawing& drawing) {
+  constexpr int64_t kPatience = 64, kLeast = 4096;  // samples looked at
+  const Shuffle order(data.size(), drawing.seed);
+  const int64_t most = std::min(data.size(), std::max(kLeast, kPatience * drawing.count));
+  std::vector<int64_t> next(static_cast<size_t>(classes)), places, samples;
+  for (int64_t k = 0; k < classes; ++k) next[static_cast<size_t>(k)] = k;
+  for (int64_t p = 0; p < most && static_cast<int64_t>(places.size()) < drawing.count; ++p) {
+    const int64_t sample = order(p);
+    int64_t& place = next.at(static_cast<size_t>(label_of(data, sample)));
+    if (place >= drawing.count) continue;
+    places.push_back(place);
+    samples.push_back(sample);
+    place += classes;
+  }
+  const torch::Tensor found = to_model(data.read(samples)[field], torch::kCPU, torch::kFloat);
+  std::vector<int64_t> shape = found.sizes().vec();
+  shape[0] = drawing.count;
+  return torch::zeros(shape).index_copy(0, torch::tensor(places), found);
+}
+
+}  // namespace
+
+std::string given_name(const Field& field) {
+  return "given_" + field.name;
+}
+
+std::string input_name(size_t i) {
+  return i == 0 ? "z" : fmt::format("z{}", i);
+}
+
+Batch draw_samples(System& system, const Drawing& drawing) {
+  return draw_part(system, drawing, {0, drawing.count});
+}
+
+Batch draw_samples(System& system, const Drawing& drawing, const Comm& host) {
+  Batch mine, all;
+  host.together([&] { mine = draw_part(system, drawing, share(drawing.count, host.rank(), host.size())); });
+  for (const auto& [name, tensor] : mine) all.set(name, rows_of_all_ranks(tensor, host, "samples"));
+  return all;
+}
+
+torch::Tensor real_samples(const Dataset& data, const std::string& field, uint64_t seed, Range places,
+                           torch::ScalarType dtype) {
+  return to_model(shuffled(data, seed, places)[field], torch::kCPU, dtype);
+}
+
+torch::Tensor preview(System& system, const Drawing& asked, const Schema& schema, const Dataset* data) {
+  Drawing drawing = asked;
+  drawing.data = data;
+  drawing.latents = is_given_samples(system);
+  const Batch samples = draw_samples(system, drawing);
+  if (is_given_samples(system)) return beside_given(system, samples);
+  const auto& [name, fake] = *samples.begin();
+  if (fake.dim() == 4) return class_grid(system, drawing, schema, fake);
+  require(data != nullptr, Exit::usage, "a scatter plot needs the data the run was trained on");
+  return scatter_over(real_samples(*data, name, drawing.seed, {0, drawing.count}, torch::kDouble), fake);
+}
+
+torch::Tensor real_preview(System& system, const Drawing& drawing, const Dataset& data) {
+  const Batch one = draw_samples(system, {.count = 1, .data = &data});
+  const auto& [name, fake] = *one.begin();
+  const auto of_order = [&, name = name](Range places, torch::ScalarType dtype) {
+    return real_samples(data, name, drawing.seed, places, dtype);
+  };
+  if (fake.dim() != 4)
+    return scatter_over(of_order({0, drawing.count}, torch::kDouble),
+                        of_order({drawing.count, drawing.count}, torch::kDouble));
+  return class_grid(system, drawing, data.schema(),
+                    system.classes() > 0 ? in_turn(data, name, system.classes(), drawing)
+                                         : of_order({0, drawing.count}, torch::kFloat));
+}
+
+}  // namespace saddle

@@ -1,0 +1,37 @@
+// The data of a run as its options say: one data set, or several unpaired ones side by side; staged, cached,
+// in order, transformed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/feed/feed.h"
+#include "launch/run/train_options.h"
+
+namespace saddle {
+
+struct NamedFolder {
+  std::string name = {};  // empty: the only one, whose fields keep their names
+  std::string folder;
+};
+// "DIR", or "a=DIR,b=DIR", bytes that are no UTF-8 as escape_bytes writes them; what exists as a path is one,
+// whatever its name. Exit::usage for a name that occurs twice.
+std::vector<NamedFolder> parse_data(const std::string& text);
+// What --data gave, once or several times, as one such text with absolute paths.
+std::string data_text(const std::vector<std::string>& flags);
+
+// "3x64x64". Exit::usage, naming the flag, for what is none.
+std::vector<int64_t> parse_shape(const std::string& text, const std::string& flag);
+
+bool has_data(const std::string& text);  // all folders hold data sets
+// As one data set, in no order.
+std::shared_ptr<Dataset> open_data(const std::string& text, const ReadOptions& options = {});
+
+// A data set in the order and with the transforms of the options. Feeds of other names are in other orders.
+Feed feed(std::shared_ptr<Dataset> data, const TrainOptions& options, const std::string& name = "");
+// Collective. All that the run trains on, staged and cached if so wished. Ranks that find other content or
+// other damage are named in an error.
+std::vector<Feed> open_feeds(const Comm& host, const TrainOptions& options);
+
+}  // namespace saddle
