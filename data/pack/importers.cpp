@@ -7,6 +7,7 @@ const std::vector<const Importer*>& importers() {
   static const std::vector<const Importer*> table{
       // clang-format off
       &kMixtures,
+      &kGlyph10,
       &kIdx,
       &kCifar,
       &kNpy,  // before all that takes any ZIP

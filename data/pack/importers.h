@@ -7,6 +7,7 @@ namespace saddle {
 
 extern const Importer kCifar;
 extern const Importer kCsv;
+extern const Importer kGlyph10;
 extern const Importer kGlyphs;
 extern const Importer kHdf5;
 extern const Importer kIdx;

@@ -207,6 +207,26 @@ TEST(PackMixtures, HaveTheirMoments) {
   }
 }
 
+// Ten classes alike, nothing cut off at its border, and a function of seed and index.
+TEST(PackGlyph10, AreDigitsInTheMiddle) {
+  const Folder a, b, c;
+  pack({.source = "glyph10", .out = a.path(), .samples = 2000});
+  pack({.source = "glyph10", .out = b.path(), .size = ImageSize{32, 32}, .samples = 50});
+  pack({.source = "glyph10", .out = c.path(), .samples = 50, .seed = 1});
+  const Batch read = read_all(a.path());
+  EXPECT_EQ(read["image"].sizes(), (std::vector<int64_t>{2000, 1, 16, 16}));
+  EXPECT_LT((torch::bincount(read["label"], {}, 10) - 200).abs().max().item<int64_t>(), 60);
+  const torch::Tensor mean = read["image"].to(torch::kDouble).mean(0).squeeze(0);
+  EXPECT_GT(mean.narrow(0, 4, 8).narrow(1, 4, 8).mean().item<double>(), 4 * mean[0].mean().item<double>());
+  EXPECT_GT(read["image"].to(torch::kLong).amax({1, 2, 3}).min().item<int64_t>(), 100);
+  EXPECT_TRUE(read_all(b.path())["label"].equal(read["label"].narrow(0, 0, 50)));
+  EXPECT_FALSE(read_all(c.path())["image"].equal(read["image"].narrow(0, 0, 50)));
+  EXPECT_THAT(error_of([] {
+                pack({.source = "glyph10", .out = "nowhere", .size = ImageSize{8, 8}});
+              }),
+              HasSubstr("--size 16"));
+}
+
 TEST(PackMixtures, AreAFunctionOfSeedAndIndex) {
   const Folder a, b, c;
   pack({.source = "ring8", .out = a.path(), .samples = 50});
