@@ -19,7 +19,10 @@ void describe(OptionTable& table, const std::string& prefix, NetOptions& net,
               const std::vector<std::string>& norms) {
   table.add(prefix + ".width", net.width, "channels at full resolution, or hidden units", {1, 65536});
   table.add(prefix + ".depth", net.depth, "halvings of an image, or hidden layers; 0: by the data", {0, 64});
-  if (!norms.empty()) table.add(prefix + ".norm", net.norm, "norm between convolutions", norms);
+  if (norms.empty()) return;
+  table.add(prefix + ".net", net.net, "of images: DCGAN's, or the residual one of WGAN-GP",
+            {"dcgan", "resnet"});
+  table.add(prefix + ".norm", net.norm, "norm between convolutions", norms);
 }
 
 }  // namespace

@@ -17,6 +17,8 @@ enum class Norm { none, batch, instance, spectral };
 struct NetOptions {
   int64_t width = 64;
   int64_t depth = 0;
+  // Of images: dcgan, or resnet (WGAN-GP's residual nets).
+  std::string net = "dcgan";
   // Between convolutions: none, batch, instance; spectral: of the weights of all layers, and nothing between.
   std::string norm = "none";
   // Groups for a convolutional discriminator's minibatch standard deviation (blocks/minibatch.h); 0: without.
@@ -54,7 +56,15 @@ std::shared_ptr<Network> mlp_discriminator(Maker&, const NetShape&, const NetOpt
 std::shared_ptr<Network> conv_generator(Maker&, const NetShape&, const NetOptions&);
 std::shared_ptr<Network> conv_discriminator(Maker&, const NetShape&, const NetOptions&);
 
-// By the field: convolutional for images, a perceptron else.
+// Residual nets (Gulrajani 2017, appendix C; released code gan_cifar_resnet.py): `depth` blocks that double,
+// norm, ReLU and tanh in G; one that halves first thing, depth - 2 more, two that do not, and a mean over
+// the pixels in D; all of `width` channels. Resampling is folded into the 3x3 convolutions beside it
+// (blocks/resampled.h) unless `folded` is false. Labels: concatenated to z, and by projection in D (Miyato
+// and Koyama 2018, equation 6).
+std::shared_ptr<Network> resnet_generator(Maker&, const NetShape&, const NetOptions&, bool folded = true);
+std::shared_ptr<Network> resnet_discriminator(Maker&, const NetShape&, const NetOptions&, bool folded = true);
+
+// By the field and NetOptions::net: convolutional for images, a perceptron else.
 std::shared_ptr<Network> generator_for(Maker&, const NetShape&, const NetOptions&);
 std::shared_ptr<Network> discriminator_for(Maker&, const NetShape&, const NetOptions&);
 
