@@ -41,6 +41,7 @@ struct Context {
   // Of the run: samples that go through the nets at once, on all ranks together, how many times a step, and
   // steps. 0: not known.
   int64_t part = 0, parts = 1, steps = 0;
+  double labelled = 1;  // share of the data's samples whose class is known
 };
 
 // A net of the table, cheap to copy. `average` shadows it once System::average has been called.
@@ -187,7 +188,7 @@ class System {
   // Set by the system: samples like the data's, sampling.count() of them.
   std::function<Batch(Sampling&)> sample;
   std::vector<Field> given;  // of the data: what `sample` reads; of a conditional system its labels
-  std::string target = {};   // the field that samples of `given` should reproduce; "": none
+  std::string target = {};   // the data's field that samples of `given` should reproduce; "": none
   // Of the labels among `given`; 0: none.
   int64_t classes() const;
 
@@ -255,6 +256,9 @@ struct SystemEntry {
   std::shared_ptr<Dataset> (*tiny_data)() = nullptr;
   // Endings of the names of state that nothing reads again, with the reason: "D.judge.bias cancels".
   std::vector<std::string> idle = {};
+  // Batches carry the field "id", a sample's number in the data set, and labels may be -1, unknown
+  // (data.labels).
+  bool semi_supervised = false;
   std::string file = {};  // its source
   // A fresh set of the system's options, described into `table`; the returned function builds the system from
   // them.

@@ -1,14 +1,17 @@
 #include "data/feed/decorators.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <exception>
 #include <mutex>
 #include <numeric>
 #include <set>
 #include <thread>
+#include <unordered_map>
 
 #include "data/checksum.h"
+#include "data/feed/sampler.h"
 #include "dist/error.h"
 #include "dist/random.h"
 
@@ -167,6 +170,119 @@ class Windows final : public Decorator {
   std::vector<int64_t> starts_;  // by window; empty without sequences: multiples of the stride
 };
 
+constexpr int64_t kStackedTimes = 32;
+
+class Stacked final : public Decorator {
+ public:
+  Stacked(std::shared_ptr<Dataset> inner, int64_t count) : Decorator(std::move(inner)), count_(count) {
+    const Schema& all = inner_->schema();
+    require(all.has("image") && all["image"].shape.size() == 3 && all["image"].shape[0] == 1, Exit::usage,
+            "data.stack makes channels of grey pictures, the data have {}", describe(all));
+    for (const char* name : {"image", "label"})
+      if (all.has(name)) {
+        schema_.fields.push_back(all[name]);
+        from_.push_back(size_t(&all[name] - all.fields.data()));
+      }
+    schema_.fields[0].shape[0] = count;
+    if (schema_.fields.size() == 1) return;
+    Field& label = schema_.fields[1];
+    label.class_names.clear();
+    const int64_t classes = label.classes;
+    for (int64_t i = 1; i < count; ++i) {
+      require(label.classes <= (int64_t{1} << 31) / classes, Exit::usage,
+              "data.stack = {} of {} classes are too many combinations", count, classes);
+      label.classes *= classes;
+    }
+  }
+  const Schema& schema() const override { return schema_; }
+  int64_t size() const override { return kStackedTimes * inner_->size(); }
+  std::string fingerprint() const override { return fingerprint_with(fmt::format("stacked {}", count_)); }
+  bool read_sample(int64_t index, std::span<Place> places) const override {
+    const Schema& all = inner_->schema();
+    std::vector<Place> of(all.fields.size());
+    bool other = false;
+    int64_t label = 0, number = 0;
+    for (int64_t c = 0; c < count_; ++c) {
+      for (size_t f = 0; f < places.size(); ++f)
+        if (places[f].row)
+          of[from_[f]].row = f == 0 ? static_cast<char*>(places[f].row) + c * all["image"].bytes()
+                                    : static_cast<void*>(&label);
+      other |= inner_->read_sample(source(index, c), of);
+      if (places.size() > 1) number = number * all["label"].classes + label;
+    }
+    if (places.size() > 1 && places[1].row) std::memcpy(places[1].row, &number, sizeof number);
+    return other;
+  }
+  void prefetch(const std::vector<int64_t>& indices) const override {
+    std::vector<int64_t> all;
+    for (const int64_t index : indices)
+      for (int64_t c = 0; c < count_; ++c) all.push_back(source(index, c));
+    inner_->prefetch(all);
+  }
+
+ private:
+  int64_t source(int64_t index, int64_t channel) const {
+    return Shuffle(inner_->size(), Stream(0, "stacked", uint64_t(channel)).key)(index);
+  }
+  int64_t count_;
+  Schema schema_;
+  std::vector<size_t> from_;  // by field: its number in the inner data set
+};
+
+class Numbered final : public Decorator {
+ public:
+  explicit Numbered(std::shared_ptr<Dataset> inner) : Decorator(std::move(inner)), schema_(inner_->schema()) {
+    require(!schema_.has("id"), Exit::usage,
+            "this system numbers its samples in a field id, and the data have one already: {}",
+            describe(schema_));
+    schema_.fields.push_back(
+        {.name = "id", .shape = {}, .dtype = torch::kLong, .classes = 0, .class_names = {}});
+  }
+  const Schema& schema() const override { return schema_; }
+  bool read_sample(int64_t index, std::span<Place> places) const override {
+    if (void* row = places.back().row) std::memcpy(row, &index, sizeof index);
+    return inner_->read_sample(index, places.first(places.size() - 1));
+  }
+
+ private:
+  Schema schema_;
+};
+
+class FewLabels final : public Decorator {
+ public:
+  FewLabels(std::shared_ptr<Dataset> inner, const std::string& label, int64_t per_class, double wrong,
+            uint64_t seed, int threads)
+      : Decorator(std::move(inner)), what_(fmt::format("labels {} {} {} {}", label, per_class, wrong, seed)) {
+    const ClassTable table = class_table(*inner_, label, threads);
+    field_ = size_t(&schema()[label] - schema().fields.data());
+    const int64_t classes = table.classes();
+    require(wrong == 0 || classes > 1, Exit::usage, "data.label_noise: there is no other class than one");
+    for (int64_t c = 0; c < classes; ++c) {
+      const Shuffle order(std::max<int64_t>(1, table.count(c)), Stream(seed, "labels", uint64_t(c)).key);
+      const int64_t kept = per_class > 0 ? std::min(per_class, table.count(c)) : table.count(c);
+      const auto mistaken = int64_t(std::lround(wrong * double(kept)));
+      for (int64_t i = 0; i < kept; ++i) {
+        labels_[table.sample(c, order(i))] = i < mistaken ? (c + 1 + i % (classes - 1)) % classes : c;
+      }
+    }
+  }
+  std::string fingerprint() const override { return fingerprint_with(what_); }
+  bool read_sample(int64_t index, std::span<Place> places) const override {
+    const bool other = inner_->read_sample(index, places);
+    if (void* row = places[field_].row) {
+      const auto known = labels_.find(index);
+      const int64_t label = known == labels_.end() ? -1 : known->second;
+      std::memcpy(row, &label, sizeof label);
+    }
+    return other;
+  }
+
+ private:
+  std::string what_;
+  size_t field_ = 0;
+  std::unordered_map<int64_t, int64_t> labels_;  // by sample, of those that are known
+};
+
 class Cached final : public Decorator {
  public:
   Cached(std::shared_ptr<Dataset> inner, int threads, int64_t most) : Decorator(std::move(inner)) {
@@ -247,6 +363,19 @@ std::shared_ptr<Dataset> renamed(std::shared_ptr<Dataset> data,
 
 std::shared_ptr<Dataset> windows(std::shared_ptr<Dataset> data, int64_t length, int64_t stride) {
   return std::make_shared<Windows>(std::move(data), length, stride);
+}
+
+std::shared_ptr<Dataset> stacked(std::shared_ptr<Dataset> data, int64_t count) {
+  return std::make_shared<Stacked>(std::move(data), count);
+}
+
+std::shared_ptr<Dataset> numbered(std::shared_ptr<Dataset> data) {
+  return std::make_shared<Numbered>(std::move(data));
+}
+
+std::shared_ptr<Dataset> few_labels(std::shared_ptr<Dataset> data, const std::string& label,
+                                    int64_t per_class, double wrong, uint64_t seed, int threads) {
+  return std::make_shared<FewLabels>(std::move(data), label, per_class, wrong, seed, threads);
 }
 
 std::shared_ptr<Dataset> cached(std::shared_ptr<Dataset> data, int threads, int64_t most) {

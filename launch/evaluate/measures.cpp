@@ -208,6 +208,38 @@ json measure(const Batch& samples, const Dataset& data, const Dataset* held_out,
        describe(data.schema()));
 }
 
+json measure_stacked(const torch::Tensor& images, const Dataset& data, const Dataset* held_out,
+                     uint64_t seed) {
+  require(is_labelled_images(data), Exit::usage,
+          "combinations of classes are counted of images with labels, the "
+          "data are {}",
+          describe(data.schema()));
+  const auto judge = trained(data, held_out, seed);
+  const int64_t classes = data.schema()["label"].classes;
+  torch::Tensor number = torch::zeros({images.size(0)}, torch::kLong);
+  int64_t all = 1;
+  for (const torch::Tensor& channel : images.to(torch::kFloat).split(1, 1)) {
+    number = number * classes + judge->predict(channel);
+    all *= classes;
+  }
+  const torch::Tensor counts = torch::bincount(number, {}, all).to(torch::kDouble);
+  const torch::Tensor share = counts.masked_select(counts.gt(0)) / counts.sum();
+  return {{"classifier_accuracy", judge->held_out_accuracy()},
+          {"modes", share.numel()},
+          {"of", all},
+          {"kl", (share * (share * static_cast<double>(all)).log()).sum().item<double>()}};
+}
+
+json measure_classes(const torch::Tensor& told, const Dataset& data, const std::string& target,
+                     uint64_t seed) {
+  const torch::Tensor known = real_samples(data, target, seed, {0, told.size(0)}, torch::kFloat);
+  const torch::Tensor wrong = told.ne(known).to(torch::kDouble);
+  json result = {{"error", wrong.mean().item<double>()}};
+  for (int64_t k = 0; k < data.schema()[target].classes; ++k)
+    result["error_by_class"].push_back(wrong.masked_select(known.eq(k)).mean().item<double>());
+  return result;
+}
+
 bool Metric::better(double a, double b) const {
   if (std::isnan(a) || std::isnan(b)) return !std::isnan(a) && std::isnan(b);
   return higher_is_better ? a > b : a < b;

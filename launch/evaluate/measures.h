@@ -22,6 +22,17 @@ std::shared_ptr<Dataset> validation_beside(const std::string& folder, const Sche
 // (classifier.h), and the Fréchet distance of its features with its noise floor. Exit::usage if none fits.
 nlohmann::json measure(const Batch& samples, const Dataset& data, const Dataset* held_out, uint64_t seed);
 
+// On one rank. Of a classifier's samples, which Drawing's data and seed chose from `data`: the share that
+// are of another class than the data say, in all and by class.
+nlohmann::json measure_classes(const torch::Tensor& told, const Dataset& data, const std::string& target,
+                               uint64_t seed);
+
+// On one rank. Of pictures whose `count` channels are grey pictures of `data` (data.stack), by a classifier
+// trained on those: how many of the combinations of classes occur, and the KL divergence of how often they
+// do from all alike (Metz et al. 2017, section 3.3.1; PacGAN, section 4.2).
+nlohmann::json measure_stacked(const torch::Tensor& images, const Dataset& data, const Dataset* held_out,
+                               uint64_t seed);
+
 struct Metric {
   std::string name;
   bool higher_is_better;

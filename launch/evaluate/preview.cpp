@@ -32,6 +32,11 @@ bool is_given_samples(const System& system) {
   return std::any_of(system.given.begin(), system.given.end(), [](const Field& f) { return !is_label(f); });
 }
 
+// A classifier: what it makes of samples is a class.
+bool tells_classes(const System& system) {
+  return system.target == "label";
+}
+
 Batch given_to(const System& system, const Drawing& drawing, Range range) {
   const torch::Device device = system.context().comm.device();
   require(drawing.data != nullptr || !is_given_samples(system), Exit::usage,
@@ -102,8 +107,8 @@ torch::Tensor class_grid(const System& system, const Drawing& drawing, const Sch
   return torch::cat({captions(names, cells.size(2)).narrow(0, 0, cells.size(0)), cells}, 1);
 }
 
-// Each sample's given images and what was made of them, side by side in twos or more. `samples` were drawn with
-// Drawing::latents.
+// Each sample's given images and what was made of them, side by side in twos or more. `samples` were drawn
+// with Drawing::latents.
 torch::Tensor beside_given(const System& system, const Batch& samples) {
   constexpr int64_t kColumns = 8, kMost = 32;
   const int64_t count = std::min(samples.size(), kMost);
@@ -121,6 +126,36 @@ torch::Tensor beside_given(const System& system, const Batch& samples) {
   }
   const auto each = static_cast<int64_t>(cells.size());
   return grid(torch::stack(cells, 1).flatten(0, 1), kColumns / each * each);
+}
+
+// Images in rows of eight, over each what it is called: of a class that is known and another one, both.
+torch::Tensor classified(const Field& label, const torch::Tensor& images, const torch::Tensor& called,
+                         const torch::Tensor& known) {
+  constexpr int64_t kColumns = 8, kMost = 64;
+  const auto name = [&](int64_t number) { return number < 0 ? "?" : class_name(label, number); };
+  std::vector<torch::Tensor> rows;
+  for (int64_t first = 0; first < std::min(images.size(0), kMost); first += kColumns) {
+    std::vector<std::string> names;
+    const int64_t count = std::min(kColumns, images.size(0) - first);
+    for (int64_t i = first; i < first + count; ++i) {
+      const auto is = called[i].item<int64_t>(), should = known[i].item<int64_t>();
+      names.push_back(should < 0 || is == should ? name(is) : name(is) + ", not " + name(should));
+    }
+    names.resize(kColumns);
+    const torch::Tensor cells = grid(images.narrow(0, first, count), kColumns);
+    rows.push_back(torch::cat({captions(names, cells.size(2)), cells.expand({3, -1, -1})}, 1));
+  }
+  return torch::cat(rows, 1);
+}
+
+// Of a system that tells classes, with the classes that the data know.
+torch::Tensor classified(const System& system, const Drawing& drawing, const torch::Tensor& called) {
+  const Dataset& data = *drawing.data;
+  const Range places{0, drawing.count};
+  const torch::Tensor known = real_samples(data, system.target, drawing.seed, places, torch::kFloat);
+  return classified(data.schema()[system.target],
+                    real_samples(data, system.given.front().name, drawing.seed, places, torch::kFloat),
+                    called.defined() ? called : known, known);
 }
 
 torch::Tensor scatter_over(const torch::Tensor& real, const torch::Tensor& fake) {
@@ -194,6 +229,7 @@ torch::Tensor preview(System& system, const Drawing& asked, const Schema& schema
   drawing.data = data;
   drawing.latents = is_given_samples(system);
   const Batch samples = draw_samples(system, drawing);
+  if (tells_classes(system)) return classified(system, drawing, samples[system.target]);
   if (is_given_samples(system)) return beside_given(system, samples);
   const auto& [name, fake] = *samples.begin();
   if (fake.dim() == 4) return class_grid(system, drawing, schema, fake);
@@ -202,6 +238,11 @@ torch::Tensor preview(System& system, const Drawing& asked, const Schema& schema
 }
 
 torch::Tensor real_preview(System& system, const Drawing& drawing, const Dataset& data) {
+  if (tells_classes(system)) {
+    Drawing real = drawing;
+    real.data = &data;
+    return classified(system, real, {});
+  }
   const Batch one = draw_samples(system, {.count = 1, .data = &data});
   const auto& [name, fake] = *one.begin();
   const auto of_order = [&, name = name](Range places, torch::ScalarType dtype) {

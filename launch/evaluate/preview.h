@@ -27,7 +27,8 @@ Batch draw_samples(System& system, const Drawing& drawing);
 Batch draw_samples(System& system, const Drawing& drawing, const Comm& host);
 
 // uint8 [3 or 1, H, W]. Images: a grid, of few classes in turn a column each under its name; of a system that
-// makes images of images, what it was given beside what it made of it. Vectors: real points grey, generated
+// makes images of images, what it was given beside what it made of it; of a classifier, images under
+// the classes that it tells. Vectors: real points grey, generated
 // ones in colour; of more than two dimensions the data's two principal ones. `schema` is of the data; they
 // themselves may be null for images.
 torch::Tensor preview(System& system, const Drawing& drawing, const Schema& schema, const Dataset* data);

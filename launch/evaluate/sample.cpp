@@ -1,4 +1,5 @@
 // saddle sample: samples drawn from a run's checkpoint, as a picture or as tensors.
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string_view>
@@ -97,6 +98,11 @@ std::string of_class(const LoadedRun& run, const Drawing& drawing) {
   return " of class " + (name == number ? name : fmt::format("{} ({})", name, number));
 }
 
+bool is_averaged(const System& system) {
+  const std::vector<Net> nets = system.nets();
+  return std::any_of(nets.begin(), nets.end(), [](const Net& net) { return net.average != nullptr; });
+}
+
 int sample(World& world, const SampleFlags& flags) {
   const Comm comm = world.comm("cpu");
   const auto loaded = load_run(flags.run, comm, flags.step);
@@ -108,7 +114,7 @@ int sample(World& world, const SampleFlags& flags) {
     else
       draw_picture(*loaded, drawing, flags.out);
     log::info("{} samples{} of '{}' at step {}, {} weights, in {}", drawing.count, of_class(*loaded, drawing),
-              flags.run, loaded->step, drawing.raw ? "raw" : "averaged", flags.out);
+              flags.run, loaded->step, drawing.raw || !is_averaged(*loaded->system) ? "raw" : "averaged", flags.out);
   });
   return 0;
 }

@@ -20,7 +20,7 @@ struct LoadedRun {
     return schema_from_json(value_at(about, "schema"));
   }  // of the data it was trained on
   // These data; Exit::data if that folder is gone.
-  std::shared_ptr<Dataset> data() const { return open_data(run.options.data); }
+  std::shared_ptr<Dataset> data() const { return shaped(open_data(run.options.data), run.options); }
 };
 
 // Shows what a checkpoint holds, as Trainer::visit does, without a trainer.

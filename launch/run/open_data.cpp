@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <regex>
 #include <set>
@@ -67,6 +68,64 @@ int64_t memory_for_cache(const Comm& host, size_t feeds) {
 // Small enough to be held in memory unasked: reading small pictures one by one costs more than keeping them.
 bool is_small(const Dataset& data, int64_t memory) {
   return data.schema().sample_bytes() <= std::min(kUnasked, memory / 4) / std::max<int64_t>(1, data.size());
+}
+
+// Samples kept from training come first in an order that no seed changes.
+int64_t held_out_of(const Dataset& data, const TrainOptions& o) {
+  const auto count = int64_t(std::lround(o.held_out * double(data.size())));
+  require(count < data.size(), Exit::usage, "data.held_out = {} leaves nothing to train on of {} samples",
+          o.held_out, data.size());
+  return count;
+}
+
+std::vector<int64_t> places(const Dataset& data, int64_t first, int64_t end) {
+  const Shuffle order(data.size(), Stream(0, "held out").key);
+  std::vector<int64_t> indices;
+  for (int64_t i = first; i < end; ++i) indices.push_back(order(i));
+  std::sort(indices.begin(), indices.end());
+  return indices;
+}
+
+// What of a data set is trained on.
+std::shared_ptr<Dataset> trained_on(std::shared_ptr<Dataset> data, const TrainOptions& o) {
+  require(
+      o.held_out == 0 || o.stride >= o.frames, Exit::usage,
+      "data.held_out with overlapping frames would train on what is held out: set data.stride to {} or more",
+      o.frames);
+  if (const int64_t kept = held_out_of(*data, o); kept > 0)
+    data = subset(data, places(*data, kept, data->size()));
+  if (o.subset == 0) return data;
+  require(o.subset <= data->size(), Exit::usage, "data.subset = {} of {} samples", o.subset, data->size());
+  const Shuffle order(data->size(), Stream(uint64_t(o.seed), "subset").key);
+  std::vector<int64_t> chosen;
+  for (int64_t i = 0; i < o.subset; ++i) chosen.push_back(order(i));
+  return subset(data, std::move(chosen));
+}
+
+// Of every field of variable length.
+std::vector<Transform> clips(const Schema& schema, const TrainOptions& o, uint64_t seed) {
+  std::vector<Transform> made;
+  for (const Field& field : schema.fields)
+    if (field.variable) made.push_back(clip(field.name, o.clip_steps, seed));
+  require(!made.empty(), Exit::usage, "data.clip is for fields of variable length, the data have {}",
+          describe(schema));
+  return made;
+}
+
+// What a classifier of few labels reads besides, if the run is one.
+std::shared_ptr<Dataset> for_classifier(std::shared_ptr<Dataset> data, const TrainOptions& o) {
+  const bool few = o.labels > 0 || o.label_noise > 0;
+  if (!system_entry(o.system).semi_supervised) {
+    require(!few, Exit::usage,
+            "data.labels and data.label_noise are for classifiers of few labels, pi-model and "
+            "temporal-ensembling, "
+            "this is {}",
+            o.system);
+    return data;
+  }
+  if (few && data->schema().has("label"))
+    data = few_labels(data, "label", o.labels, o.label_noise, uint64_t(o.seed), int(o.loader_threads));
+  return numbered(data);
 }
 
 std::shared_ptr<Dataset> open_part(const Comm& host, const NamedFolder& part, const TrainOptions& o,
@@ -174,10 +233,23 @@ std::shared_ptr<Dataset> open_data(const std::string& text, const ReadOptions& o
   return side_by_side(feeds);
 }
 
+std::shared_ptr<Dataset> shaped(std::shared_ptr<Dataset> data, const TrainOptions& o) {
+  if (o.stack > 1) data = stacked(data, o.stack);
+  require(o.frames > 0 || o.stride == 1, Exit::usage, "data.stride is for data.frames, which is 0");
+  return o.frames > 0 ? windows(data, o.frames, o.stride) : data;
+}
+
+std::shared_ptr<Dataset> held_out(std::shared_ptr<Dataset> data, const TrainOptions& o) {
+  const int64_t kept = held_out_of(*data, o);
+  return kept > 0 ? subset(data, places(*data, 0, kept)) : nullptr;
+}
+
 Feed feed(std::shared_ptr<Dataset> data, const TrainOptions& o, const std::string& name) {
   const auto seed = name.empty() ? uint64_t(o.seed) : Stream(uint64_t(o.seed), "feed " + name).key;
-  Feed made{.data = std::move(data), .order = {}};
+  data = trained_on(shaped(std::move(data), o), o);
+  Feed made{.data = for_classifier(std::move(data), o), .order = {}};
   made.order = order_of(*made.data, o, seed);
+  if (o.clip_steps > 0) made.transforms = clips(made.data->schema(), o, seed);
   if (!o.crop.empty()) made.transforms.push_back(parse_crop(o.crop, seed));
   if (o.mirror) made.transforms.push_back(mirror(seed));
   static_cast<void>(made.schema());  // throws what does not fit

@@ -28,7 +28,13 @@ bool has_data(const std::string& text);  // all folders hold data sets
 // As one data set, in no order.
 std::shared_ptr<Dataset> open_data(const std::string& text, const ReadOptions& options = {});
 
-// A data set in the order and with the transforms of the options. Feeds of other names are in other orders.
+// What the options make of a data set for every purpose: data.frames, data.stack.
+std::shared_ptr<Dataset> shaped(std::shared_ptr<Dataset> data, const TrainOptions& options);
+// The share of such a data set that is kept from training; nothing if data.held_out is 0.
+std::shared_ptr<Dataset> held_out(std::shared_ptr<Dataset> data, const TrainOptions& options);
+
+// A data set as it is trained on, in the order and with the transforms of the options. Feeds of other names
+// are in other orders.
 Feed feed(std::shared_ptr<Dataset> data, const TrainOptions& options, const std::string& name = "");
 // Collective. All that the run trains on, staged and cached if so wished. Ranks that find other content or
 // other damage are named in an error.

@@ -35,6 +35,12 @@ void describe_data(OptionTable& table, TrainOptions& o) {
   table.add("data.mix", o.mix, "order local: blocks of data.window that are shuffled together", {1, 1e9});
   table.add("data.label", o.label, "the field whose classes orders balanced and weighted count");
   table.add("data.weights", o.weights, "order weighted: of each class, such as 1,1,2.5");
+  table.add("data.labels", o.labels,
+            "for classifiers of few labels: of each class only so many are known, chosen by the seed; 0: all",
+            {0, 1e9, "samples"});
+  table.add("data.label_noise", o.label_noise,
+            "for classifiers of few labels: share of the known labels that are made wrong, for experiments",
+            {0, 1});
   table.add("data.verify", o.verify, "share of the samples whose checksums are compared", {0, 1});
   table.add("data.on_bad", o.on_bad,
             "a sample or shard that cannot be read: ends the run, or another sample stands in for it",
@@ -43,6 +49,19 @@ void describe_data(OptionTable& table, TrainOptions& o) {
   table.add("data.cache", o.cache,
             "hold all data in the memory of each rank; auto: up to 1 GiB and a quarter of what is free",
             {"auto", "none", "memory"});
+  table.add("data.subset", o.subset, "train on only so many samples, chosen by the seed; 0: all",
+            {0, 1e12, "samples"});
+  table.add("data.held_out", o.held_out, "share of the samples kept for evaluation, the same for every seed",
+            {0, 0.9});
+  table.add("data.stack", o.stack,
+            "so many grey pictures become the channels of one, as of stacked MNIST; 1: none",
+            {1, 64, "pictures"});
+  table.add("data.frames", o.frames, "so many consecutive samples become one, as frames of a video; 0: none",
+            {0, 1e6, "samples"});
+  table.add("data.stride", o.stride, "data.frames: from the start of one to the start of the next",
+            {1, 1e6, "samples"});
+  table.add("data.clip", o.clip_steps,
+            "of fields of variable length so many steps, beginning anywhere; 0: all", {0, 1e9, "steps"});
   table.add("data.mirror", o.mirror, "swap left and right of every other picture at random");
   table.add("data.crop", o.crop,
             "HEIGHTxWIDTH of a part at a random place, or one number; empty: whole pictures");

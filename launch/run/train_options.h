@@ -18,10 +18,18 @@ struct TrainOptions {
   int64_t mix = 16;
   std::string label = "label";
   std::string weights;
+  int64_t labels = 0;
+  double label_noise = 0;
   double verify = 1;
   std::string on_bad = "stop";
   std::string stage;
   std::string cache = "auto";
+  int64_t subset = 0;
+  double held_out = 0;
+  int64_t stack = 1;
+  int64_t frames = 0;
+  int64_t stride = 1;
+  int64_t clip_steps = 0;
   bool mirror = false;
   std::string crop;
   int64_t batch = 64;

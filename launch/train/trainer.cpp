@@ -27,6 +27,15 @@ LoaderOptions loader_options(const Run& run, const Comm& comm) {
           .dtype = run.dtype()};
 }
 
+Context context_of(const Run& run, const Comm& comm, const std::vector<Feed>& feeds) {
+  Context context = run.context(comm);
+  const Schema& schema = feeds.front().data->schema();
+  if (run.options.labels > 0 && schema.has("label"))
+    context.labelled = std::min(1.0, static_cast<double>(run.options.labels * schema["label"].classes) /
+                                         static_cast<double>(feeds.front().data->size()));
+  return context;
+}
+
 }  // namespace
 
 Trainer::Trainer(const Run& run, Comm comm, std::shared_ptr<Dataset> data)
@@ -41,7 +50,7 @@ Trainer::Trainer(const Run& run, Comm comm, std::shared_ptr<Dataset> data, const
 Trainer::Trainer(const Run& run, Comm comm, std::vector<Feed> feeds, const Capture& capture)
     : options_(run.options),
       comm_(comm),
-      system_(run.build(schema_of(feeds), run.context(comm))),
+      system_(run.build(schema_of(feeds), context_of(run, comm, feeds))),
       loader_(std::move(feeds), loader_options(run, comm)) {
   if (!capture) return;
   for (const Phase& phase : system_.phases())

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <numeric>
+#include <set>
+
 #include "tests/data/folder.h"
 
 namespace saddle {
@@ -114,6 +118,79 @@ TEST(Variable, FieldsComePaddedWithTheirLengths) {
   EXPECT_EQ(values(batch["x_length"]), (std::vector<int64_t>{4, 0, 6}));
   EXPECT_EQ(values(batch["x"][0]), (std::vector<int64_t>{4, 4, 4, 4, 0, 0}));
   EXPECT_EQ(values(batch["x"][1]), (std::vector<int64_t>{0, 0, 0, 0, 0, 0}));
+}
+
+std::shared_ptr<Dataset> three_classes(int64_t count) {
+  const Schema schema{
+      {{.name = "x", .shape = {2}, .dtype = torch::kFloat, .class_names = {}},
+       {.name = "label", .shape = {}, .dtype = torch::kLong, .classes = 3, .class_names = {}}}};
+  const torch::Tensor index = torch::arange(count);
+  return in_memory(schema,
+                   {{"x", torch::stack({index, index}, 1).to(torch::kFloat)}, {"label", index.remainder(3)}});
+}
+
+std::vector<int64_t> labels_of(const Dataset& data) {
+  std::vector<int64_t> all(size_t(data.size()));
+  std::iota(all.begin(), all.end(), 0);
+  return values(data.read(all)["label"]);
+}
+
+TEST(FewLabels, AreSoManyOfEachClassByTheSeed) {
+  const auto data = three_classes(30);
+  const auto one = labels_of(*few_labels(data, "label", 4, 0, 1, 2));
+  EXPECT_EQ(std::count(one.begin(), one.end(), -1), 18);
+  for (size_t i = 0; i < one.size(); ++i)
+    if (one[i] >= 0) EXPECT_EQ(one[i], int64_t(i) % 3);
+  for (int64_t c = 0; c < 3; ++c) EXPECT_EQ(std::count(one.begin(), one.end(), c), 4);
+  EXPECT_EQ(labels_of(*few_labels(data, "label", 4, 0, 1, 1)), one);
+  EXPECT_NE(labels_of(*few_labels(data, "label", 4, 0, 2, 1)), one);
+  EXPECT_NE(few_labels(data, "label", 4, 0, 2, 1)->fingerprint(),
+            few_labels(data, "label", 4, 0, 1, 1)->fingerprint());
+  EXPECT_EQ(labels_of(*few_labels(data, "label", 0, 0, 1, 1)), labels_of(*data));
+}
+
+TEST(FewLabels, AreWrongInAShareOfEachClass) {
+  const auto labels = labels_of(*few_labels(three_classes(30), "label", 0, 0.3, 1, 1));
+  int64_t wrong[3] = {};
+  for (size_t i = 0; i < labels.size(); ++i) {
+    EXPECT_GE(labels[i], 0);
+    EXPECT_LT(labels[i], 3);
+    wrong[i % 3] += labels[i] == int64_t(i) % 3 ? 0 : 1;
+  }
+  for (const int64_t each : wrong) EXPECT_EQ(each, 3);
+}
+
+TEST(Stacked, PicturesAreChannelsAndTheirLabelsDigits) {
+  const Schema schema{
+      {{.name = "image", .shape = {1, 2, 2}, .dtype = torch::kByte, .class_names = {}},
+       {.name = "label", .shape = {}, .dtype = torch::kLong, .classes = 10, .class_names = {}}}};
+  const torch::Tensor label = torch::arange(30).remainder(10);
+  const auto grey = in_memory(
+      schema, {{"image", label.to(torch::kByte).reshape({30, 1, 1, 1}).expand({-1, 1, 2, 2}).contiguous()},
+               {"label", label}});
+  const auto data = stacked(grey, 3);
+  EXPECT_EQ(data->size(), 32 * 30);
+  EXPECT_EQ(data->schema()["label"].classes, 1000);
+  std::vector<int64_t> all(size_t(data->size()));
+  std::iota(all.begin(), all.end(), 0);
+  const Batch read = data->read(all);
+  EXPECT_EQ(read["image"].sizes(), (std::vector<int64_t>{960, 3, 2, 2}));
+  const torch::Tensor digits = read["image"].select(2, 0).select(2, 0).to(torch::kLong);
+  EXPECT_TRUE(torch::equal(digits.select(1, 0) * 100 + digits.select(1, 1) * 10 + digits.select(1, 2),
+                           read["label"]));
+  std::set<int64_t> combinations;
+  for (const int64_t each : values(read["label"])) combinations.insert(each);
+  EXPECT_GT(combinations.size(), 500);  // of 1,000, of which 960 draws hit some 617
+  for (int64_t c = 0; c < 3; ++c)       // each picture as often as any other
+    EXPECT_TRUE(torch::bincount(digits.select(1, c)).eq(96).all().item<bool>());
+  EXPECT_THAT(error_of([&] { stacked(data, 2); }), HasSubstr("grey pictures"));
+}
+
+TEST(Numbered, SamplesKnowTheirPlace) {
+  const auto data = numbered(subset(three_classes(30), {7, 2, 29}));
+  EXPECT_EQ(values(data->read({2, 0, 1})["id"]), (std::vector<int64_t>{2, 0, 1}));
+  EXPECT_EQ(values(data->read({2, 0})["label"]), (std::vector<int64_t>{2, 1}));
+  EXPECT_THAT(error_of([&] { numbered(data); }), HasSubstr("have one already"));
 }
 
 }  // namespace
