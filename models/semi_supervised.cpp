@@ -20,6 +20,12 @@ double rows(const Step& step) {
   return static_cast<double>(std::max<int64_t>(1, step.count()));
 }
 
+// A reflected border is smaller than the image.
+void require_shift(int64_t by, at::IntArrayRef image) {
+  require(image.size() != 3 || (by < image[1] && by < image[2]), Exit::usage,
+          "shift = {} is too much for images of {}x{} pixels", by, image[1], image[2]);
+}
+
 }  // namespace
 
 void describe(OptionTable& table, SemiSupervisedOptions& options) {
@@ -44,8 +50,7 @@ Tensor jittered(Draw& draw, const Tensor& images, int64_t by, bool flip) {
   Tensor out = images;
   if (by > 0) {
     const int64_t height = images.size(2), width = images.size(3);
-    require(by < height && by < width, Exit::usage, "shift = {} is too much for images of {}x{} pixels", by,
-            height, width);
+    require_shift(by, images.sizes().slice(1));
     const Tensor padded = at::reflection_pad2d(images, {by, by, by, by});
     const auto places = [&](int64_t extent) {  // [B, extent]
       return draw.integers(2 * by + 1).unsqueeze(1) +
@@ -91,11 +96,13 @@ Tensor SemiSupervised::consistency(Step& step, const Tensor& z, const Tensor& ta
 SemiSupervised make_semi_supervised(System& system, const SemiSupervisedOptions& options,
                                     const Schema& data) {
   const Field& image = main_field(data);
+  Schema packed = data;  // without the field that readers add
+  std::erase_if(packed.fields, [](const Field& field) { return field.name == "id"; });
   require(data.has("label") && data["label"].classes > 1 && data["label"].shape.empty(), Exit::data,
           "a classifier needs the field label, one of 2 classes or more for each sample; the data have {}: "
           "pack a "
-          "folder a class, or pass --label",
-          describe(data));
+          "folder a class",
+          describe(packed));
   const int64_t classes = data["label"].classes, steps = system.context().steps;
   SemiSupervised made;
   made.field = image.name;
@@ -108,6 +115,7 @@ SemiSupervised make_semi_supervised(System& system, const SemiSupervisedOptions&
                               .width = options.width,
                               .noise = options.noise,
                               .dropout = options.dropout};
+  require_shift(options.shift, image.shape);
   made.net = system.net("C", [=](Maker& make) { return consistency_classifier(make, shape); });
   made.player = &system.player("c", {made.net}, options.adam);
   system.given = {image};

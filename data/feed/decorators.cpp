@@ -265,7 +265,10 @@ class FewLabels final : public Decorator {
         labels_[table.sample(c, order(i))] = i < mistaken ? (c + 1 + i % (classes - 1)) % classes : c;
       }
     }
+    provenance_ = inner_->provenance();
+    provenance_["known_labels"] = labels_.size();
   }
+  const nlohmann::json& provenance() const override { return provenance_; }
   std::string fingerprint() const override { return fingerprint_with(what_); }
   bool read_sample(int64_t index, std::span<Place> places) const override {
     const bool other = inner_->read_sample(index, places);
@@ -279,6 +282,7 @@ class FewLabels final : public Decorator {
 
  private:
   std::string what_;
+  nlohmann::json provenance_;
   size_t field_ = 0;
   std::unordered_map<int64_t, int64_t> labels_;  // by sample, of those that are known
 };

@@ -34,8 +34,8 @@ std::shared_ptr<Dataset> stacked(std::shared_ptr<Dataset> data, int64_t count);
 std::shared_ptr<Dataset> numbered(std::shared_ptr<Dataset> data);
 
 // Of each class of the field `label` only `per_class` samples keep their label, chosen by the seed, 0: all;
-// the others' becomes -1. A share `wrong` of the labels that are kept is another class's, by the seed too.
-// Labels are read once, by `threads` threads.
+// the others' becomes -1; provenance tells in "known_labels" how many are left. A share `wrong` of the
+// labels that are kept is another class's, by the seed too. Labels are read once, by `threads` threads.
 std::shared_ptr<Dataset> few_labels(std::shared_ptr<Dataset> data, const std::string& label,
                                     int64_t per_class, double wrong, uint64_t seed, int threads);
 

@@ -44,7 +44,7 @@ void evaluate_classifier(LoadedRun& loaded, const EvaluateFlags& flags, const Co
   comm.together([&] {
     seen = loaded.data();
     held_out = held_out_data(loaded, seen);
-    if (!held_out && comm.rank() == 0)
+    if (!held_out && loaded.run.options.subset == 0 && comm.rank() == 0)
       log::warn(
           "the error is that of the data that it was trained on: train with data.held_out=0.1, or "
           "pack them with --validation 10%");
@@ -56,7 +56,11 @@ void evaluate_classifier(LoadedRun& loaded, const EvaluateFlags& flags, const Co
     if (comm.rank() != 0) return;
     const std::string& target = loaded.system->target;
     json result = about(loaded, flags, drawing.count);
-    result["tested_on"] = held_out ? "held-out data" : "the training data";
+    const TrainOptions& options = loaded.run.options;
+    result["tested_on"] =
+        !held_out ? (options.subset > 0 ? "all data, some of which were trained on" : "the training data")
+        : options.held_out > 0 ? "data.held_out"
+                               : "validation";
     result.update(measure_classes(samples[target], data, target, flags.seed));
     if (!flags.picture.empty())
       write_png(flags.picture, preview(*loaded.system, drawing, data.schema(), &data));

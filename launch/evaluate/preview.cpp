@@ -7,6 +7,7 @@
 #include "data/view/caption.h"
 #include "data/view/kind.h"
 #include "data/view/picture.h"
+#include "data/view/sheet.h"
 #include "dist/differentiable.h"
 #include "dist/error.h"
 
@@ -128,22 +129,38 @@ torch::Tensor beside_given(const System& system, const Batch& samples) {
   return grid(torch::stack(cells, 1).flatten(0, 1), kColumns / each * each);
 }
 
-// Images in rows of eight, over each what it is called: of a class that is known and another one, both.
+// Images in rows of eight, over each what it is called: on green if that is right, on red with what it
+// should be if it is wrong, on white where the class is not known.
 torch::Tensor classified(const Field& label, const torch::Tensor& images, const torch::Tensor& called,
                          const torch::Tensor& known) {
   constexpr int64_t kColumns = 8, kMost = 64;
+  const int64_t count = std::min(images.size(0), kMost);
+  const auto is = [&](int64_t i) { return called[i].item<int64_t>(); };
+  const auto should = [&](int64_t i) { return known[i].item<int64_t>(); };
   const auto name = [&](int64_t number) { return number < 0 ? "?" : class_name(label, number); };
+  std::vector<std::string> names;
+  size_t longest = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    names.push_back(should(i) < 0 || is(i) == should(i) ? name(is(i))
+                                                        : name(is(i)) + ", not " + name(should(i)));
+    longest = std::max(longest, names.back().size());
+  }
+  names.resize(static_cast<size_t>((count + kColumns - 1) / kColumns * kColumns));
+  for (std::string& each : names) each.resize(longest, ' ');  // one size of letters in all rows
   std::vector<torch::Tensor> rows;
-  for (int64_t first = 0; first < std::min(images.size(0), kMost); first += kColumns) {
-    std::vector<std::string> names;
-    const int64_t count = std::min(kColumns, images.size(0) - first);
-    for (int64_t i = first; i < first + count; ++i) {
-      const auto is = called[i].item<int64_t>(), should = known[i].item<int64_t>();
-      names.push_back(should < 0 || is == should ? name(is) : name(is) + ", not " + name(should));
+  for (int64_t first = 0; first < count; first += kColumns) {
+    const int64_t some = std::min(kColumns, count - first);
+    const torch::Tensor cells = grid(images.narrow(0, first, some), kColumns);
+    const auto begin = names.begin() + first;
+    torch::Tensor words = captions({begin, begin + kColumns}, cells.size(2)).clone();
+    for (int64_t k = 0; k < some; ++k) {
+      if (should(first + k) < 0) continue;
+      const bool right = is(first + k) == should(first + k);
+      const int64_t from = k * words.size(2) / kColumns, to = (k + 1) * words.size(2) / kColumns;
+      for (const int64_t channel : {int64_t{right ? 0 : 1}, int64_t{2}})
+        words[channel].narrow(1, from, to - from).clamp_max_(170);
     }
-    names.resize(kColumns);
-    const torch::Tensor cells = grid(images.narrow(0, first, count), kColumns);
-    rows.push_back(torch::cat({captions(names, cells.size(2)), cells.expand({3, -1, -1})}, 1));
+    rows.push_back(torch::cat({words, cells.expand({3, -1, -1})}, 1));
   }
   return torch::cat(rows, 1);
 }
@@ -156,6 +173,21 @@ torch::Tensor classified(const System& system, const Drawing& drawing, const tor
   return classified(data.schema()[system.target],
                     real_samples(data, system.given.front().name, drawing.seed, places, torch::kFloat),
                     called.defined() ? called : known, known);
+}
+
+// Volumes, videos, label maps: as `saddle check --picture` draws data of their kind. Values are floats, as
+// nets make them.
+torch::Tensor sheet_of(const Schema& schema, const Batch& samples) {
+  Schema drawn;
+  Batch values;
+  for (const auto& [name, value] : samples) {
+    if (!schema.has(name)) continue;
+    Field field = schema[name];
+    if (!torch::isIntegralType(value.scalar_type(), /*includeBool=*/false)) field.dtype = torch::kFloat;
+    values.set(name, value.to(field.dtype));
+    drawn.fields.push_back(field);
+  }
+  return contact_sheet(*in_memory(drawn, values), samples.size(), 0);
 }
 
 torch::Tensor scatter_over(const torch::Tensor& real, const torch::Tensor& fake) {
@@ -233,6 +265,7 @@ torch::Tensor preview(System& system, const Drawing& asked, const Schema& schema
   if (is_given_samples(system)) return beside_given(system, samples);
   const auto& [name, fake] = *samples.begin();
   if (fake.dim() == 4) return class_grid(system, drawing, schema, fake);
+  if (fake.dim() > 4) return sheet_of(schema, samples);
   require(data != nullptr, Exit::usage, "a scatter plot needs the data the run was trained on");
   return scatter_over(real_samples(*data, name, drawing.seed, {0, drawing.count}, torch::kDouble), fake);
 }
@@ -248,6 +281,7 @@ torch::Tensor real_preview(System& system, const Drawing& drawing, const Dataset
   const auto of_order = [&, name = name](Range places, torch::ScalarType dtype) {
     return real_samples(data, name, drawing.seed, places, dtype);
   };
+  if (fake.dim() > 4) return contact_sheet(data, drawing.count, drawing.seed);
   if (fake.dim() != 4)
     return scatter_over(of_order({0, drawing.count}, torch::kDouble),
                         of_order({drawing.count, drawing.count}, torch::kDouble));

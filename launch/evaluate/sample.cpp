@@ -67,9 +67,15 @@ int64_t class_of(const Field& label, const std::string& text) {
 Drawing drawing_of(const LoadedRun& run, const SampleFlags& flags) {
   Drawing drawing = flags.drawing;
   if (!flags.label) return drawing;
-  require(run.system->classes() > 0, Exit::usage, "--label {}: this system has no labels", *flags.label);
+  require(run.system->classes() > 0, Exit::usage,
+          "--label {}: this system has no labels to ask for", *flags.label);
   drawing.label = class_of(run.schema()["label"], *flags.label);
   return drawing;
+}
+
+bool is_averaged(const System& system) {
+  const std::vector<Net> nets = system.nets();
+  return std::any_of(nets.begin(), nets.end(), [](const Net& net) { return net.average != nullptr; });
 }
 
 // Samples, labels and the latents they came from: what PyTorch needs to draw the same.
@@ -82,7 +88,7 @@ void write_tensors(LoadedRun& run, Drawing drawing, const std::string& out) {
                       {{"system", run.run.options.system},
                        {"step", std::to_string(run.step)},
                        {"seed", std::to_string(drawing.seed)},
-                       {"weights", drawing.raw ? "raw" : "average"}});
+                       {"weights", drawing.raw || !is_averaged(*run.system) ? "raw" : "average"}});
 }
 
 void draw_picture(LoadedRun& run, const Drawing& drawing, const std::string& out) {
@@ -98,11 +104,6 @@ std::string of_class(const LoadedRun& run, const Drawing& drawing) {
   return " of class " + (name == number ? name : fmt::format("{} ({})", name, number));
 }
 
-bool is_averaged(const System& system) {
-  const std::vector<Net> nets = system.nets();
-  return std::any_of(nets.begin(), nets.end(), [](const Net& net) { return net.average != nullptr; });
-}
-
 int sample(World& world, const SampleFlags& flags) {
   const Comm comm = world.comm("cpu");
   const auto loaded = load_run(flags.run, comm, flags.step);
@@ -114,7 +115,8 @@ int sample(World& world, const SampleFlags& flags) {
     else
       draw_picture(*loaded, drawing, flags.out);
     log::info("{} samples{} of '{}' at step {}, {} weights, in {}", drawing.count, of_class(*loaded, drawing),
-              flags.run, loaded->step, drawing.raw || !is_averaged(*loaded->system) ? "raw" : "averaged", flags.out);
+              flags.run, loaded->step, drawing.raw || !is_averaged(*loaded->system) ? "raw" : "averaged",
+              flags.out);
   });
   return 0;
 }

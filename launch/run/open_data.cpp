@@ -73,6 +73,8 @@ bool is_small(const Dataset& data, int64_t memory) {
 // Samples kept from training come first in an order that no seed changes.
 int64_t held_out_of(const Dataset& data, const TrainOptions& o) {
   const auto count = int64_t(std::lround(o.held_out * double(data.size())));
+  require(o.held_out == 0 || count > 0, Exit::usage, "data.held_out = {} is less than one of {} samples",
+          o.held_out, data.size());
   require(count < data.size(), Exit::usage, "data.held_out = {} leaves nothing to train on of {} samples",
           o.held_out, data.size());
   return count;
@@ -95,7 +97,8 @@ std::shared_ptr<Dataset> trained_on(std::shared_ptr<Dataset> data, const TrainOp
   if (const int64_t kept = held_out_of(*data, o); kept > 0)
     data = subset(data, places(*data, kept, data->size()));
   if (o.subset == 0) return data;
-  require(o.subset <= data->size(), Exit::usage, "data.subset = {} of {} samples", o.subset, data->size());
+  require(o.subset <= data->size(), Exit::usage, "data.subset = {} of {} samples{}", o.subset, data->size(),
+          o.held_out > 0 ? " that data.held_out leaves" : "");
   const Shuffle order(data->size(), Stream(uint64_t(o.seed), "subset").key);
   std::vector<int64_t> chosen;
   for (int64_t i = 0; i < o.subset; ++i) chosen.push_back(order(i));
@@ -123,7 +126,10 @@ std::shared_ptr<Dataset> for_classifier(std::shared_ptr<Dataset> data, const Tra
             o.system);
     return data;
   }
-  if (few && data->schema().has("label"))
+  require(!few || (o.order != "balanced" && o.order != "weighted"), Exit::usage,
+          "data.order = {} goes by the labels of all samples, of which data.labels hides some: leave it out",
+          o.order);
+  if (few && data->schema().has("label") && data->schema()["label"].shape.empty())
     data = few_labels(data, "label", o.labels, o.label_noise, uint64_t(o.seed), int(o.loader_threads));
   return numbered(data);
 }
@@ -236,7 +242,13 @@ std::shared_ptr<Dataset> open_data(const std::string& text, const ReadOptions& o
 std::shared_ptr<Dataset> shaped(std::shared_ptr<Dataset> data, const TrainOptions& o) {
   if (o.stack > 1) data = stacked(data, o.stack);
   require(o.frames > 0 || o.stride == 1, Exit::usage, "data.stride is for data.frames, which is 0");
+  require(o.frames <= data->size(), Exit::usage, "data.frames = {} of {} samples", o.frames, data->size());
   return o.frames > 0 ? windows(data, o.frames, o.stride) : data;
+}
+
+int64_t known_labels(const Dataset& data) {
+  const auto known = data.provenance().find("known_labels");
+  return known == data.provenance().end() ? data.size() : known->get<int64_t>();
 }
 
 std::shared_ptr<Dataset> held_out(std::shared_ptr<Dataset> data, const TrainOptions& o) {
@@ -246,6 +258,8 @@ std::shared_ptr<Dataset> held_out(std::shared_ptr<Dataset> data, const TrainOpti
 
 Feed feed(std::shared_ptr<Dataset> data, const TrainOptions& o, const std::string& name) {
   const auto seed = name.empty() ? uint64_t(o.seed) : Stream(uint64_t(o.seed), "feed " + name).key;
+  require(name.empty() || !system_entry(o.system).semi_supervised, Exit::usage,
+          "{} takes one data set: pass --data DIR", o.system);
   data = trained_on(shaped(std::move(data), o), o);
   Feed made{.data = for_classifier(std::move(data), o), .order = {}};
   made.order = order_of(*made.data, o, seed);

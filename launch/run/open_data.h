@@ -33,6 +33,9 @@ std::shared_ptr<Dataset> shaped(std::shared_ptr<Dataset> data, const TrainOption
 // The share of such a data set that is kept from training; nothing if data.held_out is 0.
 std::shared_ptr<Dataset> held_out(std::shared_ptr<Dataset> data, const TrainOptions& options);
 
+// How many of a run's samples have a label that may be learned: all that data.labels leaves.
+int64_t known_labels(const Dataset& data);
+
 // A data set as it is trained on, in the order and with the transforms of the options. Feeds of other names
 // are in other orders.
 Feed feed(std::shared_ptr<Dataset> data, const TrainOptions& options, const std::string& name = "");

@@ -24,7 +24,12 @@ std::string line(const std::string& about, const std::string& text) {
   return fmt::format("{:<12} {}\n", about, printable(text));
 }
 
-std::string labels_line(const Schema& schema, int64_t needed) {
+// Of a classifier how many are known.
+std::string labels_line(const Schema& schema, const System& system, const Dataset& data) {
+  const int64_t needed = system.classes();
+  if (system.target == "label")
+    return fmt::format("learned: {} classes, of {} of {} samples", schema["label"].classes,
+                       known_labels(data), data.size());
   const bool there = schema.has("label");
   const std::string classes = there ? fmt::format("{} classes", schema["label"].classes) : "none there";
   return needed > 0 ? "needed: " + classes : "not needed: " + classes;
@@ -136,7 +141,8 @@ std::string proof(Prepared& prepared, int64_t ranks, const std::string& device) 
   std::string text =
       line("system", fmt::format("{}: {}", o.system, system_entry(o.system).about)) +
       line("data", fmt::format("{}: {} samples of {}", o.data, prepared.data->size(), describe(schema))) +
-      line("labels", labels_line(schema, system.classes())) + line("nets", system.summary()) +
+      line("labels", labels_line(schema, system, *prepared.feeds.front().data)) +
+      line("nets", system.summary()) +
       line("ranks", ranks_line(o, plan.flags.trainers, ranks / plan.flags.trainers, device)) +
       line("length", length_line(prepared)) + line("memory", memory_line(*prepared.trainer)) +
       line("out", out_line(plan.flags.out));

@@ -83,11 +83,13 @@ std::vector<std::string> doubt_idle_keys(const Plan& plan) {
     std::vector<std::string> keys;
     bool idle;
     const char* without;
-  } table[] = {{{"data.window", "data.mix"}, o.order != "local", "data.order=local"},
-               {{"checkpoint.best_is"}, o.checkpoint_best.empty(), "checkpoint.best"},
-               {{"tournament.every", "tournament.metric", "tournament.samples"},
-                plan.flags.trainers == 1,
-                "--trainers"}};
+  } table[] = {
+      {{"data.window", "data.mix"}, o.order != "local", "data.order=local"},
+      {{"data.label"}, o.order != "balanced" && o.order != "weighted", "data.order=balanced or weighted"},
+      {{"checkpoint.best_is"}, o.checkpoint_best.empty(), "checkpoint.best"},
+      {{"tournament.every", "tournament.metric", "tournament.samples"},
+       plan.flags.trainers == 1,
+       "--trainers"}};
   std::vector<std::string> said;
   for (const auto& row : table)
     for (const auto& option : plan.run.table.options())
@@ -173,6 +175,11 @@ std::vector<std::string> doubts(const Prepared& prepared, bool fresh) {
     said.push_back(
         fmt::format("a batch of {} is larger than the data set of {} samples, which come several times in it",
                     o.batch, prepared.data->size()));
+  const Dataset& data = *prepared.feeds.front().data;
+  if (o.labels > 0 && known_labels(data) < o.labels * data.schema()["label"].classes)
+    said.push_back(
+        fmt::format("data.labels = {}, and some of {} classes have fewer samples: {} labels are known",
+                    o.labels, data.schema()["label"].classes, known_labels(data)));
   if (fresh && plan.flags.init_from.empty() && is_set(plan.run.table, "d.freeze"))
     said.push_back(
         "d.freeze keeps layers of d as they were drawn at random: it is meant for weights that are taken "

@@ -29,10 +29,9 @@ LoaderOptions loader_options(const Run& run, const Comm& comm) {
 
 Context context_of(const Run& run, const Comm& comm, const std::vector<Feed>& feeds) {
   Context context = run.context(comm);
-  const Schema& schema = feeds.front().data->schema();
-  if (run.options.labels > 0 && schema.has("label"))
-    context.labelled = std::min(1.0, static_cast<double>(run.options.labels * schema["label"].classes) /
-                                         static_cast<double>(feeds.front().data->size()));
+  const Dataset& data = *feeds.front().data;
+  context.labelled =
+      static_cast<double>(known_labels(data)) / static_cast<double>(std::max<int64_t>(1, data.size()));
   return context;
 }
 

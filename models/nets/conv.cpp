@@ -118,12 +118,12 @@ std::shared_ptr<Network> conv_discriminator(Maker& make, const NetShape& shape, 
 }
 
 std::shared_ptr<Network> generator_for(Maker& make, const NetShape& shape, const NetOptions& options) {
-  if (is_image(shape) && options.net == "resnet") return resnet_generator(make, shape, options);
+  if (options.net == "resnet") return resnet_generator(make, shape, options);
   return (is_image(shape) ? conv_generator : mlp_generator)(make, shape, options);
 }
 
 std::shared_ptr<Network> discriminator_for(Maker& make, const NetShape& shape, const NetOptions& options) {
-  if (is_image(shape) && options.net == "resnet") return resnet_discriminator(make, shape, options);
+  if (options.net == "resnet") return resnet_discriminator(make, shape, options);
   return (is_image(shape) ? conv_discriminator : mlp_discriminator)(make, shape, options);
 }
 

@@ -64,7 +64,8 @@ std::shared_ptr<Network> conv_discriminator(Maker&, const NetShape&, const NetOp
 std::shared_ptr<Network> resnet_generator(Maker&, const NetShape&, const NetOptions&, bool folded = true);
 std::shared_ptr<Network> resnet_discriminator(Maker&, const NetShape&, const NetOptions&, bool folded = true);
 
-// By the field and NetOptions::net: convolutional for images, a perceptron else.
+// By NetOptions::net and the field: residual, which is for images only; convolutional for images, a
+// perceptron else.
 std::shared_ptr<Network> generator_for(Maker&, const NetShape&, const NetOptions&);
 std::shared_ptr<Network> discriminator_for(Maker&, const NetShape&, const NetOptions&);
 

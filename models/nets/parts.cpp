@@ -28,10 +28,11 @@ Ladder ladder(const Field& image, int64_t depth) {
   const auto more = [&] { return depth > 0 ? halved < depth : std::min(height, width) >= 8; };
   for (; more(); ++halved, height /= 2, width /= 2)
     require(height % 2 == 0 && width % 2 == 0 && std::min(height, width) >= 4, Exit::data,
-            "images of {}x{} cannot be halved {} times: pack them with --size, for instance {}x{}, or set "
-            "g.depth and "
-            "d.depth",
-            image.shape[1], image.shape[2], depth > 0 ? depth : halved + 1, 32, 32);
+            "images of {}x{} cannot be halved {}: pack them with --size, for instance 32x32{}",
+            image.shape[1], image.shape[2],
+            (depth > 0 ? depth : halved + 1) == 1 ? "once"
+                                                  : fmt::format("{} times", depth > 0 ? depth : halved + 1),
+            halved > 0 ? fmt::format(", or set g.depth and d.depth to {}", halved) : "");
   require(halved > 0, Exit::data,
           "images of {}x{} are too small for a convolutional net: pack them with --size 16x16 or more",
           image.shape[1], image.shape[2]);

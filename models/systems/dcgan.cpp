@@ -9,8 +9,17 @@ struct Options : GanOptions {
   Options() { g = d = {.width = 64, .norm = "batch"}; }
 };
 
+// Images only: of others the convolutional nets say what they need.
+std::shared_ptr<Network> generator(Maker& make, const NetShape& shape, const NetOptions& options) {
+  return (options.net == "resnet" ? generator_for : conv_generator)(make, shape, options);
+}
+
+std::shared_ptr<Network> discriminator(Maker& make, const NetShape& shape, const NetOptions& options) {
+  return (options.net == "resnet" ? discriminator_for : conv_discriminator)(make, shape, options);
+}
+
 System build(const Options& options, const Schema& data, Context context) {
-  return plain_gan(options, data, std::move(context), {.g = conv_generator, .d = conv_discriminator});
+  return plain_gan(options, data, std::move(context), {.g = generator, .d = discriminator});
 }
 
 SADDLE_SYSTEM(describe_gan<Options>, build, .name = "dcgan", .about = "convolutional GAN with batch norm",

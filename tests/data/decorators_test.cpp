@@ -139,8 +139,7 @@ TEST(FewLabels, AreSoManyOfEachClassByTheSeed) {
   const auto data = three_classes(30);
   const auto one = labels_of(*few_labels(data, "label", 4, 0, 1, 2));
   EXPECT_EQ(std::count(one.begin(), one.end(), -1), 18);
-  for (size_t i = 0; i < one.size(); ++i)
-    if (one[i] >= 0) EXPECT_EQ(one[i], int64_t(i) % 3);
+  for (size_t i = 0; i < one.size(); ++i) EXPECT_TRUE(one[i] < 0 || one[i] == int64_t(i) % 3) << i;
   for (int64_t c = 0; c < 3; ++c) EXPECT_EQ(std::count(one.begin(), one.end(), c), 4);
   EXPECT_EQ(labels_of(*few_labels(data, "label", 4, 0, 1, 1)), one);
   EXPECT_NE(labels_of(*few_labels(data, "label", 4, 0, 2, 1)), one);

@@ -95,8 +95,9 @@ TEST_P(Exports, TorchScriptDrawsTheSameSamplesForAnyBatch) {
       RecordProperty(data->schema().fields[0].name + (raw ? " raw" : ""), std::to_string(difference));
       // The other weights draw other samples.
       const std::vector<Net> nets = run->system->nets();
-      if (std::any_of(nets.begin(), nets.end(), [](const Net& net) { return net.average != nullptr; }))
+      if (std::any_of(nets.begin(), nets.end(), [](const Net& net) { return net.average != nullptr; })) {
         EXPECT_GT(against_samples(*run, *data, read_script(read_file(kFile)), !raw), 1e-2);
+      }
     }
 }
 

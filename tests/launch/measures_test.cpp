@@ -217,5 +217,17 @@ TEST_F(Measures, AMetricThatDoesNotFitIsAnError) {
   EXPECT_THROW(metric("modes"), Error);
 }
 
+// A system that makes [N, 1, 8, 8, 8] of a field of that shape.
+TEST(Preview, VolumesAreDrawnInSlices) {
+  const Field field{
+      .name = "volume", .shape = {1, 8, 8, 8}, .dtype = torch::kByte, .classes = 0, .class_names = {}};
+  System system({.comm = World::alone()});
+  system.sample = [](Sampling& q) { return Batch{{"volume", q.uniform({1, 8, 8, 8}) * 2 - 1}}; };
+  const torch::Tensor drawn = preview(system, {.count = 6}, Schema{{field}}, nullptr);
+  EXPECT_EQ(drawn.scalar_type(), torch::kByte);
+  EXPECT_EQ(drawn.dim(), 3);
+  EXPECT_GT(drawn.to(torch::kDouble).std().item<double>(), 20);
+}
+
 }  // namespace
 }  // namespace saddle

@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr int64_t kPiece = 1 << 20;
+constexpr int64_t kFirst = 1 << 14, kPiece = 1 << 20;  // of a small file little memory is touched
 
 bool is_high(char32_t unit) {
   return unit >= 0xD800 && unit < 0xDC00;
@@ -43,8 +43,9 @@ bool TextFile::read(std::string& piece) {
 
 bool TextFile::refill() {
   const size_t before = raw_.size();
-  raw_.resize(before + size_t(kPiece));
-  raw_.resize(before + size_t(file_.read(raw_.data() + before, kPiece)));
+  piece_ = std::clamp(2 * piece_, kFirst, kPiece);
+  raw_.resize(before + size_t(piece_));
+  raw_.resize(before + size_t(file_.read(raw_.data() + before, piece_)));
   return raw_.size() > before;
 }
 

@@ -30,6 +30,7 @@ class TextFile {
   GzFile file_;
   Coding coding_ = Coding::bytes;
   std::string raw_;            // bytes of the file that are not decoded yet
+  int64_t piece_ = 0;          // bytes asked for last
   int64_t at_ = 0;             // where they begin in it
   bool after_return_ = false;  // the piece before ended in '\r'
 };

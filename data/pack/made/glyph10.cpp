@@ -13,7 +13,8 @@ namespace saddle {
 namespace {
 
 constexpr int64_t kSamples = 100'000, kSide = 16;  // unless asked otherwise
-constexpr int64_t kCell = 9;                       // the digit stands in the middle of so many squares
+constexpr int64_t kMostSamples = 100'000'000;
+constexpr int64_t kCell = 9;  // the digit stands in the middle of so many squares
 constexpr int64_t kColumns = 5, kRows = 7;
 
 // Five bits a row.
@@ -72,8 +73,12 @@ Source open_glyph10(const PackRequest& request) {
   require(request.source == "glyph10", Exit::usage, "{}: expected glyph10, the name of a generated set",
           request.source);
   const ImageSize size = request.size.value_or(ImageSize{kSide, kSide});
-  require(size.height == size.width && size.height >= kCell, Exit::usage,
-          "glyph10 is drawn in squares of {} pixels or more: pass --size 16 or --size 32", kCell);
+  require(
+      size.height == size.width && size.height >= kCell, Exit::usage,
+      "glyph10 is drawn in squares of {0}x{0} pixels or more, not in {1}x{2}: pass --size 16 or --size 32",
+      kCell, size.height, size.width);
+  require(request.samples <= kMostSamples, Exit::usage, "--samples {}: glyph10 has {} at most",
+          request.samples, kMostSamples);
   const Stream which(request.seed, "glyph10 digit"), how(request.seed, "glyph10 shape");
   const auto digit = [=](int64_t i) { return integers(which, {.first = i, .count = 1}, 10).item<int64_t>(); };
   Source source{.count = request.samples ? request.samples : kSamples, .sample = [=](int64_t i) {

@@ -75,5 +75,41 @@ TEST_F(Cli, ClassesGoByTheirNames) {
             read_picture(dir_ + "run/samples/step-000000.png", 1).sizes());
 }
 
+TEST_F(Cli, AClassifierIsMeasuredOnWhatItHasNotSeen) {
+  expect_ok(saddle(fmt::format("pack glyph10 --samples 120 --out {}digits", dir_)));
+  const std::string run = fmt::format(
+      "train pi-model --data {0}digits --out {0}run --steps 3 --set batch=20 --set width=4 --set "
+      "data.labels=2 ",
+      dir_);
+  expect_ok(saddle(run + "--set data.held_out=0.25"));
+  Result result = saddle(fmt::format("evaluate {0}run --picture {0}told.png", dir_));
+  expect_ok(result);
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("\"tested_on\": \"data.held_out\""), HasSubstr("\"samples\": 30,"),
+                    HasSubstr("\"error\": "), HasSubstr("\"error_by_class\": ")));
+  EXPECT_EQ(read_picture(dir_ + "told.png", 3).size(0), 3);
+  expect_ok(saddle(fmt::format("sample {0}run --n 9 --out {0}s.safetensors", dir_)));
+  EXPECT_EQ(read_safetensors(dir_ + "s.safetensors").at("label").sizes(), (std::vector<int64_t>{9}));
+  fs::remove_all(dir_ + "run");
+  expect_ok(saddle(run));
+  EXPECT_THAT(saddle("evaluate " + dir_ + "run").output,
+              AllOf(HasSubstr("train with data.held_out=0.1"), HasSubstr("the training data")));
+  expect_error(saddle(fmt::format("train gan-ns --data {0}digits --out {0}gan --set data.labels=2", dir_)),
+               64, "for classifiers of few labels, pi-model and temporal-ensembling, this is gan-ns");
+}
+
+// By a classifier of single digits, of which each channel is one.
+TEST_F(Cli, CombinationsOfStackedPicturesAreCounted) {
+  expect_ok(saddle(fmt::format("pack glyph10 --samples 300 --out {}digits", dir_)));
+  expect_ok(
+      saddle(fmt::format("train dcgan --data {0}digits --out {0}run --steps 2 --set batch=8 --set g.width=4 "
+                         "--set d.width=4 --set data.stack=2",
+                         dir_)));
+  const Result result = saddle(fmt::format("evaluate {}run --n 200", dir_));
+  expect_ok(result);
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("\"of\": 100"), HasSubstr("\"kl\": "), HasSubstr("\"modes\": ")));
+}
+
 }  // namespace
 }  // namespace saddle
