@@ -62,6 +62,10 @@ void describe_nets(OptionTable& table, GanOptions& options, bool convolutional) 
               "lowest layers of d that keep the weights they start with, as of --init-from (Mo 2020)",
               {0, 64});
     if (convolutional)
+      table.add("d.labels", options.d.labels,
+                "of a conditional DCGAN's d: as maps beside the image, or by projection",
+                {"maps", "projection"});
+    if (convolutional)
       table.add("d.minibatch_std", options.d.minibatch_std,
                 "samples in a group whose deviation a convolutional d sees; 0: none", {0, 65536});
   }

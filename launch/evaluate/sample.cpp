@@ -67,8 +67,8 @@ int64_t class_of(const Field& label, const std::string& text) {
 Drawing drawing_of(const LoadedRun& run, const SampleFlags& flags) {
   Drawing drawing = flags.drawing;
   if (!flags.label) return drawing;
-  require(run.system->classes() > 0, Exit::usage,
-          "--label {}: this system has no labels to ask for", *flags.label);
+  require(run.system->classes() > 0, Exit::usage, "--label {}: this system has no labels to ask for",
+          *flags.label);
   drawing.label = class_of(run.schema()["label"], *flags.label);
   return drawing;
 }

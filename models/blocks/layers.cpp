@@ -40,6 +40,22 @@ torch::Tensor Conv2d::forward(const torch::Tensor& x) const {
   return torch::conv2d(x, used(), bias, kernel_.stride, kernel_.padding, /*dilation=*/1, kernel_.groups);
 }
 
+torch::Tensor Conv2d::forward(const torch::Tensor& x, const torch::Tensor& by_class,
+                              const torch::Tensor& y) const {
+  const int64_t height = x.size(2), width = x.size(3);
+  const auto maps = [&](const torch::Tensor& rows) {
+    return rows.unsqueeze(-1).unsqueeze(-1).expand({-1, -1, height, width});
+  };
+  constexpr int64_t kMost = 64;  // classes: whatever the batch, so that a traced net does what this one does
+  if (by_class.size(0) > kMost) return forward(torch::cat({x, maps(by_class.index_select(0, y))}, 1));
+  const torch::Tensor w = used();
+  const int64_t channels = x.size(1);
+  const torch::Tensor of_classes = torch::conv2d(maps(by_class), w.narrow(1, channels, by_class.size(1)), {},
+                                                 kernel_.stride, kernel_.padding);
+  return torch::conv2d(x, w.narrow(1, 0, channels), bias, kernel_.stride, kernel_.padding) +
+         of_classes.index_select(0, y);
+}
+
 ConvTranspose2d::ConvTranspose2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options)
     : kernel_(kernel) {
   const int64_t fan_in = out * kernel.size * kernel.size;  // PyTorch counts the second dimension

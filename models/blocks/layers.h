@@ -49,6 +49,10 @@ class Conv2d final : public Weighted {
  public:
   Conv2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options = {});
   torch::Tensor forward(const torch::Tensor& x) const;
+  // Of x [B, C, H, W] and constant maps of its classes, [K, in - C] by class, of classes y [B]: what
+  // `forward` makes of both side by side. The maps of up to 64 classes are convolved once a class, not once
+  // a sample.
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& by_class, const torch::Tensor& y) const;
   torch::Tensor bias;
 
  private:

@@ -62,7 +62,8 @@ class ConvDiscriminator final : public Network {
     const Ladder steps = ladder(shape.field, options.depth);
     const Norm norm = norm_of(options.norm);
     int64_t in = shape.field.shape[0], out = options.width;
-    if (shape.classes > 0) {
+    const bool projected = options.labels == "projection";
+    if (shape.classes > 0 && !projected) {
       embed_ = child("embed", std::make_shared<Embedding>(make, shape.classes, shape.embedding));
       in += shape.embedding;
     }
@@ -80,24 +81,28 @@ class ConvDiscriminator final : public Network {
       std_ = child("minibatch_std", std::make_shared<MinibatchStd>(make, options.minibatch_std));
       ++in;
     }
-    judge_ = child("judge", std::make_shared<Linear>(make, in * steps.height * steps.width, shape.outputs,
-                                                     layer_with(Norm::none, norm)));
+    const int64_t features = in * steps.height * steps.width;
+    judge_ =
+        child("judge", std::make_shared<Linear>(make, features, shape.outputs, layer_with(Norm::none, norm)));
+    if (shape.classes > 0 && projected)
+      projection_ = child("projection", std::make_shared<Embedding>(make, shape.classes, features));
   }
 
   Output forward(const Input& in) override {
     torch::Tensor x = in.x;
-    if (embed_) {
-      const torch::Tensor maps = embed_->forward(in.y).unsqueeze(-1).unsqueeze(-1);
-      x = torch::cat({x, maps.expand({-1, -1, x.size(2), x.size(3)})}, 1);
+    for (size_t i = 0; i < stages_.size(); ++i) {
+      const auto& [convolution, norm] = stages_[i];
+      x = embed_ && i == 0 ? convolution->forward(x, embed_->weight.to(x.scalar_type()), in.y)
+                           : convolution->forward(x);
+      x = torch::leaky_relu(norm->forward(x), 0.2);
     }
-    for (const auto& stage : stages_)
-      x = torch::leaky_relu(stage.norm->forward(stage.convolution->forward(x)), 0.2);
     if (std_) x = std_->forward(x);
-    return {judge_->forward(x.flatten(1))};
+    const torch::Tensor features = x.flatten(1), score = judge_->forward(features);
+    return {projection_ ? score + projection(projection_->forward(in.y), features) : score};
   }
 
  private:
-  std::shared_ptr<Embedding> embed_;
+  std::shared_ptr<Embedding> embed_, projection_;
   std::vector<Stage<Conv2d>> stages_;
   std::shared_ptr<MinibatchStd> std_;
   std::shared_ptr<Linear> judge_;

@@ -21,6 +21,8 @@ struct NetOptions {
   std::string net = "dcgan";
   // Between convolutions: none, batch, instance; spectral: of the weights of all layers, and nothing between.
   std::string norm = "none";
+  // How a DCGAN's discriminator sees a label: as maps beside the image, or by projection.
+  std::string labels = "maps";
   // Groups for a convolutional discriminator's minibatch standard deviation (blocks/minibatch.h); 0: without.
   int64_t minibatch_std = 0;
   // Lowest layers of a discriminator, next to its input, that keep the weights they start with
@@ -51,7 +53,8 @@ std::shared_ptr<Network> mlp_discriminator(Maker&, const NetShape&, const NetOpt
 
 // DCGAN's nets (Radford 2016, section 3): 4x4 kernels of stride 2, no pooling, no hidden dense layer; ReLU
 // and tanh in G, LeakyReLU 0.2 in D, no norm in G's last and D's first layer (but the spectral one). Labels:
-// concatenated to z, and as constant maps to D's image. Exit::data if H or W cannot be halved `depth` times
+// concatenated to z; in D as constant maps beside the image, or by projection of its last features (Miyato
+// and Koyama 2018, equation 6). Exit::data if H or W cannot be halved `depth` times
 // down to 2 or more pixels.
 std::shared_ptr<Network> conv_generator(Maker&, const NetShape&, const NetOptions&);
 std::shared_ptr<Network> conv_discriminator(Maker&, const NetShape&, const NetOptions&);

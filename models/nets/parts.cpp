@@ -1,5 +1,7 @@
 #include "models/nets/parts.h"
 
+#include <cmath>
+
 #include "dist/error.h"
 
 namespace saddle {
@@ -44,6 +46,11 @@ Norm norm_of(const std::string& name) {
          : name == "instance" ? Norm::instance
          : name == "spectral" ? Norm::spectral
                               : Norm::none;
+}
+
+torch::Tensor projection(const torch::Tensor& by_class, const torch::Tensor& features) {
+  return (by_class.to(features.scalar_type()) * features).sum(1, /*keepdim=*/true) /
+         std::sqrt(static_cast<double>(features.size(1)));
 }
 
 Normalised::Normalised(Maker& make, int64_t channels, Norm norm) {

@@ -24,6 +24,10 @@ Norm norm_of(const std::string& name);
 // else; no bias where a norm takes it away.
 LayerOptions layer_with(Norm norm, Norm net);
 
+// What a class adds to a score, [B, 1]: <its embedding, features> / sqrt(features), both [B, features]
+// (Miyato and Koyama 2018, equation 6; the root makes it as large as the score at the start).
+torch::Tensor projection(const torch::Tensor& by_class, const torch::Tensor& features);
+
 // The norm after a convolution, or nothing.
 class Normalised final : public Module {
  public:

@@ -160,12 +160,8 @@ class ResnetDiscriminator final : public Network {
     for (const auto& block : blocks_) x = block->forward(x);
     if (std_) x = std_->forward(x);
     const Tensor features = torch::relu(x).mean({2, 3});
-    Tensor score = score_->forward(features);
-    if (embed_) {
-      const Tensor by_class = embed_->forward(in.y).to(features.scalar_type());
-      score = score + (by_class * features).sum(1, /*keepdim=*/true) / std::sqrt(double(features.size(1)));
-    }
-    return {score, {{"features", features}}};
+    const Tensor score = score_->forward(features);
+    return {embed_ ? score + projection(embed_->forward(in.y), features) : score, {{"features", features}}};
   }
 
  private:

@@ -44,6 +44,28 @@ TEST(ConvNets, SayWhatToDoWithImagesThatDoNot) {
     }
 }
 
+// Once a class, or once a sample where there are many classes.
+TEST(ConvNets, MapsOfClassesAreConvolvedAsIfTheyStoodBesideTheImage) {
+  for (const int64_t classes : {3, 100}) {
+    Maker make = maker();
+    Conv2d layer(make, 2 + 4, 5, Kernel{});
+    layer.to(torch::kCPU, torch::kDouble);
+    layer.weight.set_requires_grad(true);
+    const torch::Tensor x = torch::randn({6, 2, 8, 10}, torch::kDouble),
+                        y = torch::arange(6).remainder(classes);
+    const torch::Tensor by_class = torch::randn({classes, 4}, torch::kDouble).requires_grad_();
+    const torch::Tensor maps =
+        by_class.index_select(0, y).unsqueeze(-1).unsqueeze(-1).expand({-1, -1, 8, 10});
+    const auto gradients = [&](const torch::Tensor& out) {
+      return torch::autograd::grad({out.square().sum()}, {layer.weight, by_class});
+    };
+    const torch::Tensor one = layer.forward(x, by_class, y), other = layer.forward(torch::cat({x, maps}, 1));
+    EXPECT_LE((one - other).abs().max().item<double>(), 1e-12);
+    const auto a = gradients(one), b = gradients(other);
+    for (size_t i = 0; i < a.size(); ++i) EXPECT_LE((a[i] - b[i]).abs().max().item<double>(), 1e-10) << i;
+  }
+}
+
 TEST(ConvNets, AConditionalNetDependsOnTheLabel) {
   Maker make = maker();
   const NetShape shape = image(1, 16, 16, 3);
@@ -53,6 +75,10 @@ TEST(ConvNets, AConditionalNetDependsOnTheLabel) {
   EXPECT_FALSE(torch::equal(g->forward({z, zero}).x, g->forward({z, two}).x));
   const torch::Tensor x = g->forward({z, zero});
   EXPECT_FALSE(torch::equal(d->forward({x, zero}).x, d->forward({x, two}).x));
+  const auto projected = conv_discriminator(make, shape, {.width = 8, .labels = "projection"});
+  const torch::Tensor one = projected->forward({x, zero}).x;
+  EXPECT_EQ(one.sizes(), (std::vector<int64_t>{1, 1}));
+  EXPECT_FALSE(torch::equal(one, projected->forward({x, two}).x));
 }
 
 // The identities of resampled.h, with borders, any derivative and channels last.
