@@ -132,8 +132,9 @@ TEST(PackIdx, NamesLabelsThatDoNotFit) {
   const auto message = [&] { return error_of([&] { open_source({.source = folder.path(), .out = ""}); }); };
   EXPECT_THAT(message(),
               AllOf(HasSubstr("train-labels-idx1-ubyte: expected 20 labels"), HasSubstr("found 19")));
-  test::put(folder / "train-labels-idx1-ubyte",
-            std::string("\0\0\x09\1\0\0\0\x14", 8) + std::string(19, '\1') + "\xff");
+  std::string minus_one("\0\0\x09\1\0\0\0\x14", 8);
+  minus_one.append(19, '\1').push_back('\xff');
+  test::put(folder / "train-labels-idx1-ubyte", minus_one);
   EXPECT_THAT(message(), HasSubstr("found -1 at 19"));
   test::put(folder / "train-labels-idx1-ubyte", std::string("\0\0\x08\1\xff\xff\xff\xff", 8));
   EXPECT_THAT(message(), HasSubstr("more than it can hold"));
