@@ -12,31 +12,30 @@ namespace saddle {
 using torch::Tensor;
 
 PastOutputs::PastOutputs(System& system, int64_t numbers, double alpha)
-    : comm_(system.context().comm), alpha_(alpha), step_(std::make_shared<std::vector<Seen>>()) {
-  outputs_ =
-      system.keep_rows("past.outputs", torch::zeros({0, numbers}, torch::dtype(system.context().dtype)));
-  seen_ = system.keep_rows("past.seen", torch::zeros({0}, torch::dtype(torch::kLong)));
-}
+    : comm_(system.context().comm),
+      alpha_(alpha),
+      numbers_(numbers),
+      table_(system.keep_rows("past", torch::zeros({0, numbers + 1}, torch::dtype(system.context().dtype)))),
+      step_(std::make_shared<std::vector<Seen>>()) {}
 
 void PastOutputs::reach(int64_t rows) const {
-  const int64_t more = rows - seen_->size(0);
-  if (more <= 0) return;
-  *outputs_ = torch::cat({*outputs_, torch::zeros({more, outputs_->size(1)}, outputs_->options())});
-  *seen_ = torch::cat({*seen_, torch::zeros({more}, seen_->options())});
+  const int64_t more = rows - table_->size(0);
+  if (more > 0) *table_ = torch::cat({*table_, torch::zeros({more, numbers_ + 1}, table_->options())});
 }
 
 std::pair<Tensor, Tensor> PastOutputs::targets(Step& step) const {
   const at::NoGradGuard no_grad;
   const Tensor id = step.batch["id"];
-  // A sample whose row is not there yet was not seen: row 0 stands in for it.
-  if (seen_->size(0) == 0)
-    return {torch::zeros({id.size(0), outputs_->size(1)}, outputs_->options()),
-            torch::zeros({id.size(0)}, outputs_->options())};
-  const Tensor there = id.lt(seen_->size(0)), row = torch::where(there, id, torch::zeros_like(id));
-  const Tensor times = seen_->index_select(0, row) * there;
-  const Tensor seen = times.gt(0).to(outputs_->scalar_type());
+  if (table_->size(0) == 0)
+    return {torch::zeros({id.size(0), numbers_}, table_->options()),
+            torch::zeros({id.size(0)}, table_->options())};
+  // Of a sample whose row is not there yet, which was not seen, row 0 stands in.
+  const Tensor there = id.lt(table_->size(0));
+  const Tensor rows = table_->index_select(0, torch::where(there, id, torch::zeros_like(id)));
+  const Tensor times = rows.select(1, numbers_) * there;
   const Tensor part = 1 - at::pow(alpha_, times.clamp_min(1).to(torch::kDouble));
-  return {outputs_->index_select(0, row) / part.to(outputs_->scalar_type()).unsqueeze(1), seen};
+  return {rows.narrow(1, 0, numbers_) / part.to(table_->scalar_type()).unsqueeze(1),
+          times.gt(0).to(table_->scalar_type())};
 }
 
 void PastOutputs::saw(Step& step, const Tensor& z) const {
@@ -71,8 +70,9 @@ void PastOutputs::update(Step& step) const {
   for (const std::vector<int64_t>& round : rounds) {
     const Tensor some = torch::tensor(round), rows = id.index_select(0, some).to(z.device());
     const Tensor one = z.index_select(0, some.to(z.device()));
-    outputs_->index_copy_(0, rows, alpha_ * outputs_->index_select(0, rows) + (1 - alpha_) * one);
-    seen_->index_copy_(0, rows, seen_->index_select(0, rows) + 1);
+    const Tensor old = table_->index_select(0, rows);
+    const Tensor average = alpha_ * old.narrow(1, 0, numbers_) + (1 - alpha_) * one;
+    table_->index_copy_(0, rows, torch::cat({average, old.narrow(1, numbers_, 1) + 1}, 1));
   }
 }
 

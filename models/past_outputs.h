@@ -12,7 +12,7 @@ namespace saddle {
 
 class PastOutputs {
  public:
-  // Kept in the system as "keep.past.outputs" and "keep.past.seen".
+  // Kept in the system as "keep.past": a row a sample, its last number how often it was seen.
   PastOutputs(System& system, int64_t numbers, double alpha);
 
   // Of the samples that the batch's field "id" [B] names: the averages [B, numbers], and 1 or 0 [B]: whether
@@ -32,7 +32,8 @@ class PastOutputs {
   };
   Comm comm_;
   double alpha_;
-  std::shared_ptr<torch::Tensor> outputs_, seen_;
+  int64_t numbers_;
+  std::shared_ptr<torch::Tensor> table_;
   std::shared_ptr<std::vector<Seen>> step_;
 };
 

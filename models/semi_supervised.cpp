@@ -128,7 +128,7 @@ SemiSupervised make_semi_supervised(System& system, const SemiSupervisedOptions&
 }
 
 std::shared_ptr<Dataset> few_labels() {
-  constexpr int64_t kCount = 50, kSize = 16, kClasses = 3;
+  constexpr int64_t kCount = 20, kSize = 16, kClasses = 3;
   const Stream stream(5, "few labels");
   const Tensor unknown = torch::arange(kCount, torch::dtype(torch::kLong)).remainder(3).ne(0);
   const Tensor label = integers(stream, {0, kCount}, kClasses);

@@ -48,7 +48,7 @@ struct SemiSupervised {
 // "probability" [B, classes] and "label" [B]. Exit::data without images or labels.
 SemiSupervised make_semi_supervised(System& system, const SemiSupervisedOptions& options, const Schema& data);
 
-// For tests: 50 images, of which every third has a label.
+// For tests: 20 images, of which every third has a label: few, so that some steps are more than an epoch.
 std::shared_ptr<Dataset> few_labels();
 
 // [B, C, H, W] moved by up to `by` pixels in each direction, borders reflected (Laine and Aila 2017,
