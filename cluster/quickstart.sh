@@ -33,7 +33,7 @@ cat <<END
 The picture:      $run/samples.png    (80 samples, a column a class; drawn while training: $run/samples/)
 The run:          $run    (options.toml, log.jsonl, checkpoints/)
 To try next:
-  $saddle sample $run --n 64 --label Sneaker --out sneakers.png
+  $saddle sample $run --n 64 --label sneaker --out sneakers.png
   $saddle evaluate $run
   $saddle list systems
   mpirun -n 2 --bind-to none $saddle train wgan-gp --data $data --out runs/wgan-gp
