@@ -98,6 +98,12 @@ int64_t Shuffle::operator()(int64_t position) const {
   return permute(position % size_, size_, Stream(seed_, "shuffle", position / size_).key);
 }
 
+std::vector<int64_t> samples_at(const Order& order, int64_t first, int64_t count) {
+  std::vector<int64_t> samples(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) samples[static_cast<size_t>(i)] = order(first + i);
+  return samples;
+}
+
 Order sequential(int64_t size) {
   return [size](int64_t position) {
     require_position(position, size);

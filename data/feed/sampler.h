@@ -30,6 +30,9 @@ class Shuffle {
   uint64_t seed_;
 };
 
+// The samples at `count` positions from `first` on.
+std::vector<int64_t> samples_at(const Order& order, int64_t first, int64_t count);
+
 Order sequential(int64_t size);  // 0, 1, ... size - 1, 0, ...
 
 // For storage that reads neighbours cheaply. The samples are cut into blocks of `window` consecutive ones

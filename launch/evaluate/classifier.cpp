@@ -37,14 +37,6 @@ constexpr int64_t kEpochs = 2, kMostEpochs = 20;  // of large and of small data
 constexpr int64_t kLeastSteps = 200;
 constexpr int64_t kMostHeldOut = 5000;
 
-// The first places of an order of [0, size) that the seed shuffles.
-std::vector<int64_t> shuffled(int64_t size, int64_t count, uint64_t seed) {
-  const Shuffle order(size, seed);
-  std::vector<int64_t> places(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i) places[static_cast<size_t>(i)] = order(i);
-  return places;
-}
-
 struct Split {
   std::vector<int64_t> training, held_out;
 };
@@ -60,7 +52,8 @@ Split split(const Dataset& data, uint64_t seed) {
     if (count == 0) continue;
     const auto part = static_cast<int64_t>(std::lround(share * static_cast<double>(count)));
     const int64_t held_out = std::min(count - 1, std::max<int64_t>(1, part));
-    const auto order = shuffled(count, count, Stream(seed, "held out", static_cast<uint64_t>(label)).key);
+    const auto order =
+        samples_at(Shuffle(count, Stream(seed, "held out", static_cast<uint64_t>(label)).key), 0, count);
     for (int64_t i = 0; i < count; ++i)
       (i < held_out ? made.held_out : made.training)
           .push_back(table.sample(label, order[static_cast<size_t>(i)]));
@@ -104,8 +97,8 @@ Classifier::Classifier(const Dataset& data, uint64_t seed, const Dataset* held_o
   Maker make(World::alone(), seed);
   net_ = std::make_unique<Net>(make, schema["image"], schema["label"].classes);
   if (held_out) {
-    train(data, shuffled(data.size(), data.size(), seed), seed);
-    test(*held_out, shuffled(held_out->size(), std::min(held_out->size(), kMostHeldOut), seed));
+    train(data, samples_at(Shuffle(data.size(), seed), 0, data.size()), seed);
+    test(*held_out, samples_at(Shuffle(held_out->size(), seed), 0, std::min(held_out->size(), kMostHeldOut)));
   } else {
     const Split parts = split(data, seed);
     train(data, parts.training, seed);

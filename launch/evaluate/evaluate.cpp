@@ -71,7 +71,7 @@ void evaluate_classifier(LoadedRun& loaded, const EvaluateFlags& flags, const Co
 int evaluate(World& world, const EvaluateFlags& flags) {
   const Comm comm = world.comm("cpu");
   const auto loaded = load_run(flags.run, comm, flags.step);
-  if (loaded->system->target == "label") {
+  if (tells_classes(*loaded->system)) {
     evaluate_classifier(*loaded, flags, comm);
     return 0;
   }

@@ -18,10 +18,7 @@ constexpr int64_t kPiece = 500;  // samples drawn at once
 
 // Samples at these places of an order that the seed shuffles, on the host as they are stored.
 Batch shuffled(const Dataset& data, uint64_t seed, Range places) {
-  const Shuffle order(data.size(), seed);
-  std::vector<int64_t> indices;
-  for (int64_t i = places.first; i < places.first + places.count; ++i) indices.push_back(order(i));
-  return data.read(indices);
+  return data.read(samples_at(Shuffle(data.size(), seed), places.first, places.count));
 }
 
 bool is_label(const Field& field) {
@@ -31,11 +28,6 @@ bool is_label(const Field& field) {
 // Fields other than labels: what images are made of.
 bool is_given_samples(const System& system) {
   return std::any_of(system.given.begin(), system.given.end(), [](const Field& f) { return !is_label(f); });
-}
-
-// A classifier: what it makes of samples is a class.
-bool tells_classes(const System& system) {
-  return system.target == "label";
 }
 
 Batch given_to(const System& system, const Drawing& drawing, Range range) {
@@ -231,6 +223,10 @@ torch::Tensor in_turn(const Dataset& data, const std::string& field, int64_t cla
 }
 
 }  // namespace
+
+bool tells_classes(const System& system) {
+  return system.target == "label";
+}
 
 std::string given_name(const Field& field) {
   return "given_" + field.name;

@@ -16,6 +16,8 @@ struct Drawing {
       nullptr;  // whose samples a system is given that makes its own of them (System::given)
 };
 
+// A classifier: what it makes of samples is a class.
+bool tells_classes(const System& system);
 // Of the i-th latent that samples are drawn from: z, z1, z2 ...
 std::string input_name(size_t i);
 // Of a field that samples are made of: "given_a".

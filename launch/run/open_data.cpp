@@ -81,9 +81,7 @@ int64_t held_out_of(const Dataset& data, const TrainOptions& o) {
 }
 
 std::vector<int64_t> places(const Dataset& data, int64_t first, int64_t end) {
-  const Shuffle order(data.size(), Stream(0, "held out").key);
-  std::vector<int64_t> indices;
-  for (int64_t i = first; i < end; ++i) indices.push_back(order(i));
+  auto indices = samples_at(Shuffle(data.size(), Stream(0, "held out").key), first, end - first);
   std::sort(indices.begin(), indices.end());
   return indices;
 }
@@ -100,9 +98,7 @@ std::shared_ptr<Dataset> trained_on(std::shared_ptr<Dataset> data, const TrainOp
   require(o.subset <= data->size(), Exit::usage, "data.subset = {} of {} samples{}", o.subset, data->size(),
           o.held_out > 0 ? " that data.held_out leaves" : "");
   const Shuffle order(data->size(), Stream(uint64_t(o.seed), "subset").key);
-  std::vector<int64_t> chosen;
-  for (int64_t i = 0; i < o.subset; ++i) chosen.push_back(order(i));
-  return subset(data, std::move(chosen));
+  return subset(data, samples_at(order, 0, o.subset));
 }
 
 // Of every field of variable length.

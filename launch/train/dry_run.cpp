@@ -11,6 +11,7 @@
 #include "dist/file.h"
 #include "dist/utf8.h"
 #include "launch/commands.h"
+#include "launch/evaluate/preview.h"
 #include "launch/run/open_data.h"
 #include "launch/train/init_from.h"
 #include "launch/train/resume.h"
@@ -27,7 +28,7 @@ std::string line(const std::string& about, const std::string& text) {
 // Of a classifier how many are known.
 std::string labels_line(const Schema& schema, const System& system, const Dataset& data) {
   const int64_t needed = system.classes();
-  if (system.target == "label")
+  if (tells_classes(system))
     return fmt::format("learned: {} classes, of {} of {} samples", schema["label"].classes,
                        known_labels(data), data.size());
   const bool there = schema.has("label");

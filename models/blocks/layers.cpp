@@ -19,21 +19,21 @@ torch::Tensor draw_bias(Maker& make, int64_t out, int64_t fan_in, const LayerOpt
 
 }  // namespace
 
-void Weighted::make_weight(Maker& make, torch::Tensor initial, const LayerOptions& options, int64_t out) {
-  weight = parameter("weight", std::move(initial));
+void Weighted::make_weights(Maker& make, at::IntArrayRef shape, int64_t outputs, int64_t fan_in,
+                            const LayerOptions& options, int64_t dim) {
+  weight = parameter("weight", draw(make, shape, fan_in, options));
   if (options.spectral)
-    spectral_ = child("spectral", std::make_shared<SpectralNorm>(make, weight.size(out), out));
+    spectral_ = child("spectral", std::make_shared<SpectralNorm>(make, weight.size(dim), dim));
+  if (options.bias) bias = parameter("bias", draw_bias(make, outputs, fan_in, options));
 }
 
 Linear::Linear(Maker& make, int64_t in, int64_t out, LayerOptions options) {
-  make_weight(make, draw(make, {out, in}, in, options), options);
-  if (options.bias) bias = parameter("bias", draw_bias(make, out, in, options));
+  make_weights(make, {out, in}, out, in, options);
 }
 
 Conv2d::Conv2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options) : kernel_(kernel) {
   const int64_t seen = in / kernel.groups, fan_in = seen * kernel.size * kernel.size;
-  make_weight(make, draw(make, {out, seen, kernel.size, kernel.size}, fan_in, options), options);
-  if (options.bias) bias = parameter("bias", draw_bias(make, out, fan_in, options));
+  make_weights(make, {out, seen, kernel.size, kernel.size}, out, fan_in, options);
 }
 
 torch::Tensor Conv2d::forward(const torch::Tensor& x) const {
@@ -59,8 +59,7 @@ torch::Tensor Conv2d::forward(const torch::Tensor& x, const torch::Tensor& by_cl
 ConvTranspose2d::ConvTranspose2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options)
     : kernel_(kernel) {
   const int64_t fan_in = out * kernel.size * kernel.size;  // PyTorch counts the second dimension
-  make_weight(make, draw(make, {in, out, kernel.size, kernel.size}, fan_in, options), options, /*out=*/1);
-  if (options.bias) bias = parameter("bias", draw_bias(make, out, fan_in, options));
+  make_weights(make, {in, out, kernel.size, kernel.size}, out, fan_in, options, /*dim=*/1);
 }
 
 torch::Tensor ConvTranspose2d::forward(const torch::Tensor& x) const {

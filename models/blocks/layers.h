@@ -14,14 +14,15 @@ struct LayerOptions {
   bool spectral = false;  // the weight is used divided by its largest singular value (spectral_norm.h)
 };
 
-// A layer with a weight.
+// A layer with a weight and, unless its options say otherwise, a bias.
 class Weighted : public Module {
  public:
-  torch::Tensor weight;
+  torch::Tensor weight, bias;
 
  protected:
-  // `out` is the dimension of the layer's outputs.
-  void make_weight(Maker& make, torch::Tensor initial, const LayerOptions& options, int64_t out = 0);
+  // A weight of this shape and a bias of `outputs` numbers; `dim` is the weight's dimension of outputs.
+  void make_weights(Maker& make, at::IntArrayRef shape, int64_t outputs, int64_t fan_in,
+                    const LayerOptions& options, int64_t dim = 0);
   // What the layer works with.
   torch::Tensor used() const { return spectral_ ? spectral_->forward(weight) : weight; }
 
@@ -35,7 +36,6 @@ class Linear final : public Weighted {
   torch::Tensor forward(const torch::Tensor& x) const {
     return torch::linear(x, used(), bias);
   }  // [B, in] -> [B, out]
-  torch::Tensor bias;
 };
 
 // A square kernel; [B, in, H, W] -> [B, out, H', W']. Each of `groups` equal groups of outputs sees its own
@@ -53,7 +53,6 @@ class Conv2d final : public Weighted {
   // `forward` makes of both side by side. The maps of up to 64 classes are convolved once a class, not once
   // a sample.
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& by_class, const torch::Tensor& y) const;
-  torch::Tensor bias;
 
  private:
   Kernel kernel_;
@@ -63,7 +62,6 @@ class ConvTranspose2d final : public Weighted {
  public:
   ConvTranspose2d(Maker& make, int64_t in, int64_t out, Kernel kernel, LayerOptions options = {});
   torch::Tensor forward(const torch::Tensor& x) const;
-  torch::Tensor bias;
 
  private:
   Kernel kernel_;

@@ -4,8 +4,6 @@
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/upsample_nearest2d.h>
 
-#include <cmath>
-
 namespace saddle {
 namespace {
 
@@ -21,17 +19,6 @@ Tensor spread(const Tensor& kernel) {
   return shifted(shifted(kernel, 3), 2);
 }
 
-Tensor initial(Maker& make, int64_t in, int64_t out, const LayerOptions& options) {
-  const std::vector<int64_t> shape{out, in, 3, 3};
-  return options.stddev ? make.normal(shape, 0, *options.stddev)
-                        : make.uniform(shape, 1 / std::sqrt(9 * static_cast<double>(in)));
-}
-
-Tensor initial_bias(Maker& make, int64_t in, int64_t out, const LayerOptions& options) {
-  return options.stddev ? torch::zeros({out}, torch::kFloat)
-                        : make.uniform({out}, 1 / std::sqrt(9 * static_cast<double>(in)));
-}
-
 }  // namespace
 
 Tensor doubled(const Tensor& x) {
@@ -44,8 +31,7 @@ Tensor halved(const Tensor& x) {
 
 UpConv2d::UpConv2d(Maker& make, int64_t in, int64_t out, LayerOptions options, bool folded)
     : folded_(folded) {
-  make_weight(make, initial(make, in, out, options), options);
-  if (options.bias) bias = parameter("bias", initial_bias(make, in, out, options));
+  make_weights(make, {out, in, 3, 3}, out, 9 * in, options);
 }
 
 Tensor UpConv2d::forward(const Tensor& x) const {
@@ -56,8 +42,7 @@ Tensor UpConv2d::forward(const Tensor& x) const {
 
 DownConv2d::DownConv2d(Maker& make, int64_t in, int64_t out, LayerOptions options, bool folded)
     : folded_(folded) {
-  make_weight(make, initial(make, in, out, options), options);
-  if (options.bias) bias = parameter("bias", initial_bias(make, in, out, options));
+  make_weights(make, {out, in, 3, 3}, out, 9 * in, options);
 }
 
 Tensor DownConv2d::forward(const Tensor& x) const {

@@ -16,7 +16,6 @@ class UpConv2d final : public Weighted {
  public:
   UpConv2d(Maker& make, int64_t in, int64_t out, LayerOptions options = {}, bool folded = true);
   torch::Tensor forward(const torch::Tensor& x) const;
-  torch::Tensor bias;
 
  private:
   bool folded_;
@@ -27,7 +26,6 @@ class DownConv2d final : public Weighted {
  public:
   DownConv2d(Maker& make, int64_t in, int64_t out, LayerOptions options = {}, bool folded = true);
   torch::Tensor forward(const torch::Tensor& x) const;
-  torch::Tensor bias;
 
  private:
   bool folded_;
