@@ -22,6 +22,12 @@ CLI::Option* add_step(CLI::App* sub, std::string& step, const std::string& flag,
   return sub->add_option(flag, step, help)->check(CLI::Validator(not_a_step, "N|best"));
 }
 
+CLI::Option* add_device(CLI::App* sub, std::string& device) {
+  return sub->add_option("--device", device, "auto: CUDA if every rank has a GPU")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
+}
+
 std::string ending_of(const std::string& path) {
   std::string ending = fs::path(path).extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(),

@@ -13,6 +13,9 @@ CLI::Option* add_step(CLI::App* sub, std::string& step, const std::string& flag 
                           "Take the checkpoint of this step, or `best` "
                           "(checkpoint.best; default: the newest)");
 
+// --device auto, cpu or cuda.
+CLI::Option* add_device(CLI::App* sub, std::string& device);
+
 std::string ending_of(const std::string& path);  // ".png", in lower case
 
 // Why `path` cannot be written in one of the formats that these endings stand for, or at all; empty if it

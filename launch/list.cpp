@@ -5,6 +5,7 @@
 
 #include "dist/error.h"
 #include "launch/commands.h"
+#include "launch/evaluate/metric.h"
 #include "launch/run/train_options.h"
 #include "models/objective.h"
 
@@ -31,6 +32,12 @@ std::string list_losses() {
 std::string list_recipes() {
   std::string text;
   for (const Recipe& recipe : recipes()) text += fmt::format("{:<16} {}\n", recipe.name, recipe.about);
+  return text;
+}
+
+std::string list_metrics() {
+  std::string text;
+  for (const Metric& metric : metrics()) text += fmt::format("{:<16} {}\n", metric.name, metric.about);
   return text;
 }
 
@@ -67,21 +74,35 @@ std::string losses_in_markdown() {
          table({"term of D", "weighed", "usual weight", "discriminators", "source"}, weights);
 }
 
+std::string metrics_in_markdown() {
+  std::vector<std::vector<std::string>> rows;
+  for (const Metric& metric : metrics())
+    rows.push_back({fmt::format("`{}`", metric.name), metric.about, fmt::format("`{}`", metric.key),
+                    metric.higher_is_better ? "higher" : "lower"});
+  return table({"metric", "measures", "compared by", "better"}, rows);
+}
+
+struct Listing {
+  std::string name;
+  std::string (*text)();
+  std::string (*markdown)();  // null: none
+};
+const Listing kListings[] = {{"recipes", list_recipes, nullptr},
+                             {"systems", list_systems, systems_in_markdown},
+                             {"losses", list_losses, losses_in_markdown},
+                             {"metrics", list_metrics, metrics_in_markdown}};
+
 int list(World& world, const std::string& what, bool markdown) {
   if (world.rank() != 0) return 0;
-  if (markdown) {
-    require(what == "systems" || what == "losses", Exit::usage,
-            "--markdown is for `saddle list systems` and `saddle list losses`");
-    std::cout << (what == "systems" ? systems_in_markdown() : losses_in_markdown());
-    return 0;
+  std::string text;
+  for (const Listing& listing : kListings) {
+    if (!what.empty() && what != listing.name) continue;
+    require(!markdown || (listing.markdown && !what.empty()), Exit::usage,
+            "--markdown is for `saddle list systems`, `losses` and `metrics`");
+    if (what.empty()) text += fmt::format("{}{}\n", text.empty() ? "" : "\n", listing.name);
+    text += markdown ? listing.markdown() : listing.text();
   }
-  if (what.empty())
-    std::cout << "recipes\n"
-              << list_recipes() << "\nsystems\n"
-              << list_systems() << "\nlosses\n"
-              << list_losses();
-  else
-    std::cout << (what == "systems" ? list_systems() : what == "losses" ? list_losses() : list_recipes());
+  std::cout << text;
   return 0;
 }
 
@@ -89,11 +110,13 @@ int list(World& world, const std::string& what, bool markdown) {
 
 void add_list(CLI::App& app, Command& chosen) {
   auto what = std::make_shared<std::string>();
-  CLI::App* sub = app.add_subcommand("list", "List systems, losses or recipes");
-  sub->add_option("what", *what, "systems, losses or recipes; default: all")
-      ->check(CLI::IsMember({"systems", "losses", "recipes"}));
+  std::vector<std::string> names;
+  for (const Listing& listing : kListings) names.push_back(listing.name);
+  CLI::App* sub = app.add_subcommand("list", "List recipes, systems, losses or metrics");
+  sub->add_option("what", *what, "recipes, systems, losses or metrics; default: all")
+      ->check(CLI::IsMember(names));
   auto markdown = std::make_shared<bool>(false);
-  sub->add_flag("--markdown", *markdown, "As a table for a document: systems or losses");
+  sub->add_flag("--markdown", *markdown, "As a table for a document");
   sub->callback([what, markdown, &chosen] {
     chosen = [what, markdown](World& world) { return list(world, *what, *markdown); };
   });

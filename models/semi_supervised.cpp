@@ -1,12 +1,11 @@
 #include "models/semi_supervised.h"
 
-#include <ATen/ops/log_softmax.h>
 #include <ATen/ops/reflection_pad2d.h>
-#include <ATen/ops/softmax.h>
 
 #include <cmath>
 
 #include "dist/error.h"
+#include "models/classifying.h"
 #include "models/gan.h"
 
 namespace saddle {
@@ -14,11 +13,6 @@ namespace saddle {
 using torch::Tensor;
 
 namespace {
-
-// By which a sum becomes a mean, also where a rank has no samples.
-double rows(const Step& step) {
-  return static_cast<double>(std::max<int64_t>(1, step.count()));
-}
 
 // A reflected border is smaller than the image.
 void require_shift(int64_t by, at::IntArrayRef image) {
@@ -70,9 +64,7 @@ Tensor SemiSupervised::scores(Step& step) const {
 }
 
 Tensor SemiSupervised::supervised(Step& step, const Tensor& scores) const {
-  const Tensor label = step.batch["label"], known = label.ge(0);
-  const Tensor log_z = at::log_softmax(scores, 1).gather(1, label.clamp_min(0).unsqueeze(1)).squeeze(1);
-  const Tensor loss = -(log_z * known).sum() / rows(step);
+  const Tensor loss = cross_entropy(step, scores);
   step.report("C/supervised", loss.detach());
   return loss;
 }
@@ -96,14 +88,7 @@ Tensor SemiSupervised::consistency(Step& step, const Tensor& z, const Tensor& ta
 SemiSupervised make_semi_supervised(System& system, const SemiSupervisedOptions& options,
                                     const Schema& data) {
   const Field& image = main_field(data);
-  Schema packed = data;  // without the field that readers add
-  std::erase_if(packed.fields, [](const Field& field) { return field.name == "id"; });
-  require(data.has("label") && data["label"].classes > 1 && data["label"].shape.empty(), Exit::data,
-          "a classifier needs the field label, one of 2 classes or more for each sample; the data have {}: "
-          "pack a "
-          "folder a class",
-          describe(packed));
-  const int64_t classes = data["label"].classes, steps = system.context().steps;
+  const int64_t classes = classes_to_tell(data), steps = system.context().steps;
   SemiSupervised made;
   made.field = image.name;
   made.classes = classes;
@@ -118,12 +103,7 @@ SemiSupervised make_semi_supervised(System& system, const SemiSupervisedOptions&
   require_shift(options.shift, image.shape);
   made.net = system.net("C", [=](Maker& make) { return consistency_classifier(make, shape); });
   made.player = &system.player("c", {made.net}, options.adam);
-  system.given = {image};
-  system.target = "label";
-  system.sample = [net = made.net, name = image.name](Sampling& q) {
-    const Tensor z = at::softmax(q.run(net, q.given[name]).x.to(net.dtype), 1);
-    return Batch{{"probability", z}, {"label", z.argmax(1)}};
-  };
+  tell_classes(system, made.net, image);
   return made;
 }
 

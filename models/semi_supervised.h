@@ -44,8 +44,7 @@ struct SemiSupervised {
                             const torch::Tensor& counts = {}) const;
 };
 
-// Sets `given` to the images, `target` to "label", and `sample` to the classifier in evaluation mode:
-// "probability" [B, classes] and "label" [B]. Exit::data without images or labels.
+// Exit::data without images or labels.
 SemiSupervised make_semi_supervised(System& system, const SemiSupervisedOptions& options, const Schema& data);
 
 // For tests: 20 images, of which every third has a label: few, so that some steps are more than an epoch.

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dist/trace.h"
-#include "launch/train/trainer.h"
+#include "launch/engine/trainer.h"
 
 namespace saddle::bench {
 

@@ -14,8 +14,8 @@
 #include "dist/kernel.h"
 #include "dist/trace.h"
 #include "launch/doctor/host.h"
+#include "launch/engine/trainer.h"
 #include "launch/run/open_data.h"
-#include "launch/train/trainer.h"
 
 namespace saddle::doctor {
 namespace {

@@ -1,52 +1,49 @@
 #include "launch/evaluate/classifier.h"
 
 #include <ATen/Parallel.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 
+#include "data/feed/decorators.h"
 #include "data/feed/loader.h"
 #include "data/feed/sampler.h"
+#include "data/view/kind.h"
 #include "dist/error.h"
-#include "dist/random.h"
-#include "dist/replica.h"
-#include "models/blocks/layers.h"
-#include "models/optimizer.h"
+#include "dist/file.h"
+#include "dist/log.h"
+#include "dist/safetensors.h"
+#include "launch/engine/trainer.h"
+#include "launch/evaluate/draw.h"
+#include "models/gan.h"
 
 namespace saddle {
 
-struct Classifier::Net : Module {
-  Net(Maker& make, const Field& image, int64_t classes)
-      : c1(child("c1", std::make_shared<Conv2d>(make, image.shape[0], 32, Kernel{3, 2, 1}))),
-        c2(child("c2", std::make_shared<Conv2d>(make, 32, 64, Kernel{3, 2, 1}))),
-        f1(child("f1", std::make_shared<Linear>(
-                           make, 64 * ((image.shape[1] + 3) / 4) * ((image.shape[2] + 3) / 4), 128))),
-        f2(child("f2", std::make_shared<Linear>(make, 128, classes))) {}
-  torch::Tensor features(const torch::Tensor& x) const {
-    const torch::Tensor maps = torch::relu(c2->forward(torch::relu(c1->forward(x))));
-    return torch::relu(f1->forward(maps.flatten(1)));
-  }
-  std::shared_ptr<Conv2d> c1, c2;
-  std::shared_ptr<Linear> f1, f2;
+struct Classifier::Split {
+  std::shared_ptr<Dataset> training, held_out;
 };
 
 namespace {
 
-constexpr int64_t kBatch = 128, kPiece = 500;
+namespace fs = std::filesystem;
+
+constexpr int64_t kBatch = 128;
 constexpr int64_t kEpochs = 2, kMostEpochs = 20;  // of large and of small data
 constexpr int64_t kLeastSteps = 200;
 constexpr int64_t kMostHeldOut = 5000;
+constexpr const char* kTested = "tested";  // in a kept file: accuracy and the majority's share
 
-struct Split {
-  std::vector<int64_t> training, held_out;
-};
+using Parts = std::pair<std::vector<int64_t>, std::vector<int64_t>>;  // trained on, held out
 
 // Of every class a fifth is held out, or less of large data; of a class with two samples or more at least
 // one.
-Split split(const Dataset& data, uint64_t seed) {
+Parts split(const Dataset& data, uint64_t seed) {
   const ClassTable table = class_table(data, "label", at::get_num_threads());
   const double share = std::min(0.2, static_cast<double>(kMostHeldOut) / static_cast<double>(data.size()));
-  Split made;
+  Parts made;
   for (int64_t label = 0; label < table.classes(); ++label) {
     const int64_t count = table.count(label);
     if (count == 0) continue;
@@ -55,97 +52,191 @@ Split split(const Dataset& data, uint64_t seed) {
     const auto order =
         samples_at(Shuffle(count, Stream(seed, "held out", static_cast<uint64_t>(label)).key), 0, count);
     for (int64_t i = 0; i < count; ++i)
-      (i < held_out ? made.held_out : made.training)
-          .push_back(table.sample(label, order[static_cast<size_t>(i)]));
+      (i < held_out ? made.second : made.first).push_back(table.sample(label, order[static_cast<size_t>(i)]));
   }
   require(
-      !made.held_out.empty(), Exit::data,
+      !made.second.empty(), Exit::data,
       "a classifier needs two images or more of a class, to learn from one and be tested on another; these "
       "{} samples have {} classes with one image at most: pack more images of each",
       data.size(), table.classes());
   return made;
 }
 
-// Of `samples` those at `count` places from `first`, as if they were repeated for ever in orders that the
-// seed shuffles.
-Batch read_batch(const Dataset& data, const std::vector<int64_t>& samples, const Shuffle& order,
-                 int64_t first, int64_t count) {
-  std::vector<int64_t> indices;
-  for (int64_t i = 0; i < count; ++i) indices.push_back(samples[static_cast<size_t>(order(first + i))]);
-  return data.read(indices);
+// Where it lies that was trained in this way on these data.
+std::string place(const std::string& cache, const Dataset& data, const Dataset* held_out, uint64_t seed) {
+  constexpr int kRecipe = 1;  // raised when another net or training would come of the same data
+  return fmt::format("{}/classifier-{}.safetensors", cache,
+                     hash_text(fmt::format("{} {} {} {}", kRecipe, data.fingerprint(),
+                                           held_out ? held_out->fingerprint() : "none", seed)));
 }
 
-torch::Tensor images_of(const Batch& batch) {
-  return to_model(batch["image"], torch::kCPU, torch::kFloat);
+Named weights_of(const System& system) {
+  const Net net = *system.find("C");
+  Named all = net.parameters(/*raw=*/true);
+  for (const auto& buffer : net.buffers(true)) all.push_back(buffer);
+  return all;
 }
 
-// `f` over pieces of a batch of images, concatenated.
-template <class F>
-torch::Tensor in_pieces(const torch::Tensor& images, F f) {
-  at::NoGradGuard no_grad;
-  std::vector<torch::Tensor> pieces;
-  for (const torch::Tensor& piece : images.to(torch::kFloat).split(kPiece)) pieces.push_back(f(piece));
-  return torch::cat(pieces);
+void copy_weights(const System& from, const System& to) {
+  const at::NoGradGuard no_grad;
+  const Named there = weights_of(to);
+  size_t i = 0;
+  for (const auto& [name, tensor] : weights_of(from)) torch::Tensor(there[i++].second).copy_(tensor);
 }
 
 }  // namespace
 
-Classifier::Classifier(const Dataset& data, uint64_t seed, const Dataset* held_out) {
-  const Schema& schema = data.schema();
-  require(schema.has("image") && schema.has("label"), Exit::data,
-          "a classifier needs images with labels, found {}", describe(schema));
-  Maker make(World::alone(), seed);
-  net_ = std::make_unique<Net>(make, schema["image"], schema["label"].classes);
-  if (held_out) {
-    train(data, samples_at(Shuffle(data.size(), seed), 0, data.size()), seed);
-    test(*held_out, samples_at(Shuffle(held_out->size(), seed), 0, std::min(held_out->size(), kMostHeldOut)));
-  } else {
-    const Split parts = split(data, seed);
-    train(data, parts.training, seed);
-    test(data, parts.held_out);
-  }
-}
-
-void Classifier::train(const Dataset& data, const std::vector<int64_t>& samples, uint64_t seed) {
-  Replica replica(World::alone(), net_->parameters());
-  const auto adam = make_optimizer(AdamOptions{.lr = 1e-3, .beta1 = 0.9}, replica.weights());
-  const auto size = static_cast<int64_t>(samples.size());
-  const int64_t batch = std::min(kBatch, size);
-  const int64_t epochs = std::clamp(kLeastSteps * batch / size, kEpochs, kMostEpochs);
-  const Shuffle order(size, seed);
-  for (int64_t at = 0; at + batch <= epochs * size; at += batch) {
-    const Batch read = read_batch(data, samples, order, at, batch);
-    replica.zero_grad();
-    const torch::Tensor logits = net_->f2->forward(net_->features(images_of(read)));
-    torch::cross_entropy_loss(logits, read["label"]).backward();
-    at::NoGradGuard no_grad;
-    adam->step(replica.weights(), replica.gradients());
-  }
-}
-
-void Classifier::test(const Dataset& data, const std::vector<int64_t>& samples) {
-  const auto size = static_cast<int64_t>(samples.size());
-  torch::Tensor of_class = torch::zeros({data.schema()["label"].classes}, torch::kLong);
-  int64_t right = 0;
-  for (int64_t at = 0; at < size; at += kPiece) {
-    const int64_t end = std::min(size, at + kPiece);
-    const Batch piece = data.read({samples.begin() + at, samples.begin() + end});
-    right += predict(images_of(piece)).eq(piece["label"]).sum().item<int64_t>();
-    of_class += torch::bincount(piece["label"], {}, of_class.numel());
-  }
-  accuracy_ = static_cast<double>(right) / static_cast<double>(size);
-  majority_ = of_class.max().item<double>() / static_cast<double>(size);
+Classifier::Classifier(const std::shared_ptr<Dataset>& data, const std::shared_ptr<Dataset>& held_out,
+                       uint64_t seed, const Comm& comm, const std::string& cache)
+    : comm_(comm) {
+  const std::string path = cache.empty() ? "" : place(cache, *data, held_out.get(), seed);
+  Run run;
+  comm.together([&] {
+    const Schema& schema = data->schema();
+    require(schema.has("label") && kind_of(main_field(schema)) == Kind::picture, Exit::data,
+            "a classifier needs images with labels, found {}", describe(schema));
+    field_ = main_field(schema).name;
+    run.resolve("system = \"classifier\"", "classifier", {});
+    system_ = std::make_unique<System>(run.build(schema, run.context(World::alone())));
+    system_->find("C")->live->to(comm.device(), run.dtype());
+    system_->find("C")->live->train(false);
+  });
+  if (load(path)) return;
+  Split parts;
+  comm.together([&] {
+    if (held_out) {
+      parts = {data, held_out};
+    } else {
+      const auto [training, testing] = split(*data, seed);
+      parts = {subset(data, training), subset(data, testing)};
+    }
+  });
+  train(parts, seed);
+  std::vector<int64_t> samples;
+  comm.together([&] {
+    const int64_t count = std::min(parts.held_out->size(), kMostHeldOut);
+    const Range mine = share(count, comm.rank(), comm.size());
+    samples = samples_at(Shuffle(parts.held_out->size(), seed), mine.first, mine.count);
+  });
+  test(*parts.held_out, samples);
+  save(path);
 }
 
 Classifier::~Classifier() = default;
 
-torch::Tensor Classifier::features(const torch::Tensor& images) const {
-  return in_pieces(images, [&](const torch::Tensor& x) { return net_->features(x); });
+void Classifier::train(const Split& parts, uint64_t seed) {
+  const int64_t size = parts.training->size(), batch = std::min(kBatch, size);
+  const int64_t epochs = std::clamp(kLeastSteps * batch / size, kEpochs, kMostEpochs);
+  Run run;
+  run.resolve("system = \"classifier\"", "classifier",
+              {fmt::format("batch={}", batch), fmt::format("steps={}", epochs * size / batch),
+               fmt::format("seed={}", seed)});
+  log::info("training a classifier on these data for its features: {} steps of {} images", run.options.steps,
+            batch);
+  Trainer trainer(run, comm_, parts.training);
+  for (int64_t i = 0; i < run.options.steps; ++i) trainer.step();
+  copy_weights(trainer.system(), *system_);
+}
+
+void Classifier::test(const Dataset& data, const std::vector<int64_t>& samples) {
+  const int64_t classes = data.schema()["label"].classes;
+  torch::Tensor counts = torch::zeros({classes + 1}, torch::kLong);  // of each class, and of those told right
+  comm_.together([&] {
+    const int64_t piece = samples_at_ease(main_field(data.schema()).elements() * 4);
+    const auto size = static_cast<int64_t>(samples.size());
+    for (int64_t at = 0; at < size; at += piece) {
+      const Batch some = data.read({samples.begin() + at, samples.begin() + std::min(size, at + piece)});
+      const torch::Tensor told = predict(to_model(some[field_], comm_.device(), torch::kFloat)).cpu();
+      counts.narrow(0, 0, classes) += torch::bincount(some["label"], {}, classes);
+      counts[classes] += told.eq(some["label"]).sum();
+    }
+  });
+  counts = counts.to(comm_.device());
+  comm_.all_reduce(counts, Reduce::sum, "classifier's test");
+  counts = counts.cpu().to(torch::kDouble);
+  const double all = counts.narrow(0, 0, classes).sum().item<double>();
+  accuracy_ = counts[classes].item<double>() / all;
+  majority_ = counts.narrow(0, 0, classes).max().item<double>() / all;
+}
+
+bool Classifier::load(const std::string& path) {
+  std::map<std::string, torch::Tensor> kept;
+  comm_.together([&] {
+    if (path.empty() || comm_.rank() != 0 || !fs::exists(path)) return;
+    try {
+      kept = read_safetensors(path);
+      for (const auto& [name, tensor] : weights_of(*system_))
+        require(kept.contains(name) && kept.at(name).sizes() == tensor.sizes(), Exit::data,
+                "it holds no {} of {}", name, c10::str(tensor.sizes()));
+      require(kept.contains(kTested) && kept.at(kTested).numel() == 2, Exit::data, "it holds no test");
+    } catch (const std::exception& error) {
+      log::warn("'{}' is made anew, for it cannot be used: {}", path, error.what());
+      kept.clear();
+    }
+  });
+  if (comm_.broadcast_text(kept.empty() ? "no" : "yes") == "no") return false;
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : weights_of(*system_)) {
+    if (!kept.empty()) torch::Tensor(tensor).copy_(kept.at(name));
+    comm_.broadcast(tensor, 0, name);
+  }
+  torch::Tensor tested = torch::zeros({2}, torch::dtype(torch::kDouble).device(comm_.device()));
+  if (!kept.empty()) tested.copy_(kept.at(kTested));
+  comm_.broadcast(tested, 0, kTested);
+  accuracy_ = tested[0].item<double>();
+  majority_ = tested[1].item<double>();
+  return true;
+}
+
+void Classifier::save(const std::string& path) const {
+  if (path.empty() || comm_.rank() != 0) return;
+  try {
+    std::map<std::string, torch::Tensor> kept;
+    for (const auto& [name, tensor] : weights_of(*system_)) kept[name] = tensor.detach().cpu();
+    kept[kTested] = torch::tensor({accuracy_, majority_}, torch::kDouble);
+    fs::create_directories(fs::path(path).parent_path());
+    // Two jobs may write it at once.
+    const std::string mine = fmt::format("{}.{}.{}", path, comm_.host(), getpid());
+    write_safetensors(mine, kept, {{"system", "classifier"}});
+    fs::rename(mine, path);
+  } catch (const std::exception& error) {
+    log::warn("the classifier is not kept for the next call: {}", error.what());
+  }
+}
+
+Seen Classifier::see(const torch::Tensor& images) const {
+  const at::NoGradGuard no_grad;
+  const Net net = *system_->find("C");
+  std::vector<torch::Tensor> features, scores;
+  const int64_t piece = samples_at_ease(images.numel() / std::max<int64_t>(1, images.size(0)) * 4);
+  for (const torch::Tensor& some : images.to(comm_.device(), torch::kFloat).split(piece)) {
+    const Output out = net.run(*net.live, {some});
+    features.push_back(out.more["features"]);
+    scores.push_back(out.x);
+  }
+  return {torch::cat(features), torch::cat(scores)};
 }
 
 torch::Tensor Classifier::predict(const torch::Tensor& images) const {
-  return in_pieces(images,
-                   [&](const torch::Tensor& x) { return net_->f2->forward(net_->features(x)).argmax(1); });
+  return see(images).scores.argmax(1);
+}
+
+std::string Classifier::name() const {
+  std::string text;
+  for (const auto& [name, tensor] : weights_of(*system_)) {
+    const torch::Tensor bytes = tensor.detach().cpu().contiguous();
+    text += hash_text({static_cast<const char*>(bytes.data_ptr()), bytes.nbytes()});
+  }
+  return "classifier:" + hash_text(text).substr(0, 8);
+}
+
+std::string cache_folder() {
+  if (const char* folder = std::getenv("SADDLE_CACHE")) return folder;
+  if (const char* folder = std::getenv("XDG_CACHE_HOME"); folder && *folder)
+    return std::string(folder).append("/saddle");
+  if (const char* home = std::getenv("HOME"); home && *home)
+    return std::string(home).append("/.cache/saddle");
+  return "";
 }
 
 }  // namespace saddle

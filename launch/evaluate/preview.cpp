@@ -14,41 +14,6 @@
 namespace saddle {
 namespace {
 
-constexpr int64_t kPiece = 500;  // samples drawn at once
-
-// Samples at these places of an order that the seed shuffles, on the host as they are stored.
-Batch shuffled(const Dataset& data, uint64_t seed, Range places) {
-  return data.read(samples_at(Shuffle(data.size(), seed), places.first, places.count));
-}
-
-bool is_label(const Field& field) {
-  return kind_of(field) == Kind::label;
-}
-
-// Fields other than labels: what images are made of.
-bool is_given_samples(const System& system) {
-  return std::any_of(system.given.begin(), system.given.end(), [](const Field& f) { return !is_label(f); });
-}
-
-Batch given_to(const System& system, const Drawing& drawing, Range range) {
-  const torch::Device device = system.context().comm.device();
-  require(drawing.data != nullptr || !is_given_samples(system), Exit::usage,
-          "this system makes its samples of data, and the data that the run was trained on are not there");
-  const Batch rows = is_given_samples(system) ? shuffled(*drawing.data, drawing.seed, range) : Batch();
-  Batch given;
-  for (const Field& field : system.given) {
-    if (!is_label(field)) {
-      given.set(field.name, to_model(rows[field.name], device, system.context().dtype));
-      continue;
-    }
-    const torch::Tensor in_turn =
-        torch::arange(range.first, range.first + range.count, torch::dtype(torch::kLong).device(device));
-    given.set(field.name, drawing.label >= 0 ? torch::full_like(in_turn, drawing.label)
-                                             : in_turn.remainder(field.classes));
-  }
-  return given;
-}
-
 // [N, D] -> [N, 2]: the two leading principal components of `real`. Of one number, that number.
 torch::Tensor plane_of(const torch::Tensor& real) {
   if (real.size(1) == 1)
@@ -57,35 +22,6 @@ torch::Tensor plane_of(const torch::Tensor& real) {
   const torch::Tensor centred = real - real.mean(0);
   const auto [values, vectors] = torch::linalg_eigh(centred.t().mm(centred));
   return vectors.narrow(1, real.size(1) - 2, 2);  // ascending
-}
-
-// Those of the drawing's samples that `part` names; at least one piece, for the shapes, also of none.
-Batch draw_part(System& system, const Drawing& drawing, Range part) {
-  require(drawing.label < system.classes(), Exit::usage, "--label {}: this system has {}", drawing.label,
-          system.classes() == 0 ? "no labels" : fmt::format("labels 0 to {}", system.classes() - 1));
-  std::vector<std::pair<std::string, std::vector<torch::Tensor>>> pieces;
-  const int64_t end = part.first + part.count;
-  for (int64_t first = part.first; first < end || pieces.empty(); first += kPiece) {
-    const Range range{first, std::min(kPiece, end - first)};
-    Sampling sampling(
-        {drawing.seed, "sample", 0, range, system.context().comm.device(), system.context().dtype},
-        given_to(system, drawing, range), drawing.raw);
-    Batch drawn;
-    const Tape tape = sampling.record([&] { drawn = system.draw(sampling); });
-    if (drawing.latents) {
-      for (const Field& field : system.given)
-        if (!is_label(field)) drawn.set(given_name(field), sampling.given[field.name]);
-      for (size_t k = 0; k < tape.entries.size(); ++k) drawn.set(input_name(k), tape.entries[k].values);
-    }
-    size_t i = 0;
-    for (const auto& [name, tensor] : drawn) {
-      if (first == part.first) pieces.emplace_back(name, std::vector<torch::Tensor>());
-      pieces[i++].second.push_back(tensor.cpu());
-    }
-  }
-  Batch samples;
-  for (const auto& [name, parts] : pieces) samples.set(name, torch::cat(parts));
-  return samples;
 }
 
 // A grid; classes in turn have a column each and its name above, if there are few enough.
@@ -112,8 +48,7 @@ torch::Tensor beside_given(const System& system, const Batch& samples) {
     cells.push_back(some.size(1) == 1 ? some.expand({-1, 3, -1, -1}) : some);
   };
   auto made = samples.begin();
-  for (const Field& field : system.given) {
-    if (is_label(field)) continue;
+  for (const Field& field : made_of(system)) {
     add(samples[given_name(field)]);
     if (!made->first.starts_with("given_")) add((made++)->second);
   }
@@ -157,14 +92,16 @@ torch::Tensor classified(const Field& label, const torch::Tensor& images, const 
   return torch::cat(rows, 1);
 }
 
-// Of a system that tells classes, with the classes that the data know.
-torch::Tensor classified(const System& system, const Drawing& drawing, const torch::Tensor& called) {
+// Of a system that tells classes of the field `label`, with those that the data know, if they do.
+torch::Tensor classified(const System& system, const Drawing& drawing, const Field& label,
+                         const torch::Tensor& called) {
   const Dataset& data = *drawing.data;
   const Range places{0, drawing.count};
-  const torch::Tensor known = real_samples(data, system.target, drawing.seed, places, torch::kFloat);
-  return classified(data.schema()[system.target],
-                    real_samples(data, system.given.front().name, drawing.seed, places, torch::kFloat),
-                    called.defined() ? called : known, known);
+  const torch::Tensor images = real_samples(data, system.given.front().name, drawing, places, torch::kFloat);
+  const torch::Tensor known = data.schema().has(label.name)
+                                  ? real_samples(data, label.name, drawing, places, torch::kFloat)
+                                  : torch::full({drawing.count}, -1, torch::kLong);
+  return classified(label, images, called.defined() ? called : known, known);
 }
 
 // Volumes, videos, label maps: as `saddle check --picture` draws data of their kind. Values are floats, as
@@ -224,41 +161,14 @@ torch::Tensor in_turn(const Dataset& data, const std::string& field, int64_t cla
 
 }  // namespace
 
-bool tells_classes(const System& system) {
-  return system.target == "label";
-}
-
-std::string given_name(const Field& field) {
-  return "given_" + field.name;
-}
-
-std::string input_name(size_t i) {
-  return i == 0 ? "z" : fmt::format("z{}", i);
-}
-
-Batch draw_samples(System& system, const Drawing& drawing) {
-  return draw_part(system, drawing, {0, drawing.count});
-}
-
-Batch draw_samples(System& system, const Drawing& drawing, const Comm& host) {
-  Batch mine, all;
-  host.together([&] { mine = draw_part(system, drawing, share(drawing.count, host.rank(), host.size())); });
-  for (const auto& [name, tensor] : mine) all.set(name, rows_of_all_ranks(tensor, host, "samples"));
-  return all;
-}
-
-torch::Tensor real_samples(const Dataset& data, const std::string& field, uint64_t seed, Range places,
-                           torch::ScalarType dtype) {
-  return to_model(shuffled(data, seed, places)[field], torch::kCPU, dtype);
-}
-
 torch::Tensor preview(System& system, const Drawing& asked, const Schema& schema, const Dataset* data) {
   Drawing drawing = asked;
   drawing.data = data;
-  drawing.latents = is_given_samples(system);
+  drawing.latents = !made_of(system).empty();
   const Batch samples = draw_samples(system, drawing);
-  if (tells_classes(system)) return classified(system, drawing, samples[system.target]);
-  if (is_given_samples(system)) return beside_given(system, samples);
+  if (tells_classes(system))
+    return classified(system, drawing, schema[system.target], samples[system.target]);
+  if (!made_of(system).empty()) return beside_given(system, samples);
   const auto& [name, fake] = *samples.begin();
   if (fake.dim() == 4) return class_grid(system, drawing, schema, fake);
   if (fake.dim() > 4) return sheet_of(schema, samples);
@@ -270,7 +180,7 @@ torch::Tensor real_preview(System& system, const Drawing& drawing, const Dataset
   if (tells_classes(system)) {
     Drawing real = drawing;
     real.data = &data;
-    return classified(system, real, {});
+    return classified(system, real, data.schema()[system.target], {});
   }
   const Batch one = draw_samples(system, {.count = 1, .data = &data});
   const auto& [name, fake] = *one.begin();

@@ -18,7 +18,7 @@ namespace saddle {
 namespace {
 
 struct SampleFlags {
-  std::string run, step, out = "grid.png";
+  std::string run, step, data, device = "auto", out = "grid.png";
   std::optional<std::string> label;
   Drawing drawing;
 };
@@ -64,8 +64,15 @@ int64_t class_of(const Field& label, const std::string& text) {
   return class_numbered(label, text);
 }
 
-Drawing drawing_of(const LoadedRun& run, const SampleFlags& flags) {
+Drawing drawing_of(const LoadedRun& run, const SampleFlags& flags, const Dataset* data) {
   Drawing drawing = flags.drawing;
+  drawing.data = data;
+  if (!flags.data.empty()) {
+    require(!made_of(*run.system).empty(), Exit::usage,
+            "--data: this system makes its samples of noise, not of data");
+    drawing.in_order = true;
+    drawing.count = std::min(drawing.count, data->size());
+  }
   if (!flags.label) return drawing;
   require(run.system->classes() > 0, Exit::usage, "--label {}: this system has no labels to ask for",
           *flags.label);
@@ -73,28 +80,21 @@ Drawing drawing_of(const LoadedRun& run, const SampleFlags& flags) {
   return drawing;
 }
 
-bool is_averaged(const System& system) {
-  const std::vector<Net> nets = system.nets();
-  return std::any_of(nets.begin(), nets.end(), [](const Net& net) { return net.average != nullptr; });
+// What samples are made of, or drawn over: --data as it is packed, else what the run was trained on.
+std::shared_ptr<Dataset> data_of(const LoadedRun& run, const SampleFlags& flags) {
+  if (!flags.data.empty()) return open_data(data_text({flags.data}));
+  return has_data(run.run.options.data) ? run.data() : nullptr;
 }
 
 // Samples, labels and the latents they came from: what PyTorch needs to draw the same.
 void write_tensors(LoadedRun& run, Drawing drawing, const std::string& out) {
   drawing.latents = true;
-  const auto data = has_data(run.run.options.data) ? run.data() : nullptr;
-  drawing.data = data.get();
   const Batch samples = draw_samples(*run.system, drawing);
   publish_safetensors(out, {samples.begin(), samples.end()},
                       {{"system", run.run.options.system},
                        {"step", std::to_string(run.step)},
                        {"seed", std::to_string(drawing.seed)},
                        {"weights", drawing.raw || !is_averaged(*run.system) ? "raw" : "average"}});
-}
-
-void draw_picture(LoadedRun& run, const Drawing& drawing, const std::string& out) {
-  // Points are drawn over the data's; pictures do not need the data to be there still.
-  const auto data = has_data(run.run.options.data) ? run.data() : nullptr;
-  write_png(out, preview(*run.system, drawing, run.schema(), data.get()));
 }
 
 std::string of_class(const LoadedRun& run, const Drawing& drawing) {
@@ -105,15 +105,17 @@ std::string of_class(const LoadedRun& run, const Drawing& drawing) {
 }
 
 int sample(World& world, const SampleFlags& flags) {
-  const Comm comm = world.comm("cpu");
+  const Comm comm = world.comm(flags.device);
   const auto loaded = load_run(flags.run, comm, flags.step);
   comm.together([&] {
     if (comm.rank() != 0) return;
-    const Drawing drawing = drawing_of(*loaded, flags);
+    // Points are drawn over the data's; pictures do not need the data to be there still.
+    const std::shared_ptr<Dataset> data = data_of(*loaded, flags);
+    const Drawing drawing = drawing_of(*loaded, flags, data.get());
     if (ending_of(flags.out) == ".safetensors")
       write_tensors(*loaded, drawing, flags.out);
     else
-      draw_picture(*loaded, drawing, flags.out);
+      write_png(flags.out, preview(*loaded->system, drawing, loaded->schema(), data.get()));
     log::info("{} samples{} of '{}' at step {}, {} weights, in {}", drawing.count, of_class(*loaded, drawing),
               flags.run, loaded->step, drawing.raw || !is_averaged(*loaded->system) ? "raw" : "averaged",
               flags.out);
@@ -142,6 +144,10 @@ void add_sample(CLI::App& app, Command& chosen) {
       "--label", flags->label,
       "Class to draw, for conditional systems: a name, or a number, as `saddle check` lists them; "
       "name:7 or number:7 where 7 could be both (default: all in turn)");
+  sub->add_option("--data", flags->data,
+                  "What systems that make images of images, or tell classes, make their samples of, in "
+                  "its order: a folder made by `saddle pack` (default: the run's data, shuffled)");
+  add_device(sub, flags->device);
   sub->add_flag("--raw", flags->drawing.raw, "From the live weights instead of their moving average");
   sub->callback([flags, &chosen] { chosen = [flags](World& world) { return sample(world, *flags); }; });
 }

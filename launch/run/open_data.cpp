@@ -56,10 +56,6 @@ Transform parse_crop(const std::string& text, uint64_t seed) {
   return crop(std::stoll(found[1]), std::stoll(found[2].matched ? found[3] : found[1]), seed);
 }
 
-ReadOptions read_options(const TrainOptions& o) {
-  return {.verify = o.verify, .skip_bad = o.on_bad == "skip"};
-}
-
 int64_t memory_for_cache(const Comm& host, size_t feeds) {
   const int64_t kib = number_after("/proc/meminfo", "MemAvailable:");
   return int64_t(kMemoryShare * double(kib) * 1024 / double(host.local_size()) / double(feeds));
@@ -92,8 +88,7 @@ std::shared_ptr<Dataset> trained_on(std::shared_ptr<Dataset> data, const TrainOp
       o.held_out == 0 || o.stride >= o.frames, Exit::usage,
       "data.held_out with overlapping frames would train on what is held out: set data.stride to {} or more",
       o.frames);
-  if (const int64_t kept = held_out_of(*data, o); kept > 0)
-    data = subset(data, places(*data, kept, data->size()));
+  data = not_held_out(std::move(data), o);
   if (o.subset == 0) return data;
   require(o.subset <= data->size(), Exit::usage, "data.subset = {} of {} samples{}", o.subset, data->size(),
           o.held_out > 0 ? " that data.held_out leaves" : "");
@@ -226,6 +221,10 @@ bool has_data(const std::string& text) {
   return std::all_of(parts.begin(), parts.end(), [](const NamedFolder& p) { return has_index(p.folder); });
 }
 
+ReadOptions read_options(const TrainOptions& o) {
+  return {.verify = o.verify, .skip_bad = o.on_bad == "skip"};
+}
+
 std::shared_ptr<Dataset> open_data(const std::string& text, const ReadOptions& options) {
   std::vector<Feed> feeds;
   for (const NamedFolder& part : parse_data(text)) {
@@ -242,6 +241,18 @@ std::shared_ptr<Dataset> shaped(std::shared_ptr<Dataset> data, const TrainOption
   return o.frames > 0 ? windows(data, o.frames, o.stride) : data;
 }
 
+std::shared_ptr<Dataset> validation_beside(const std::string& folder, const Schema& schema) {
+  std::filesystem::path train = std::filesystem::path(folder).lexically_normal();
+  if (!train.has_filename()) train = train.parent_path();
+  const std::string beside = (train.parent_path() / "validation").string();
+  if (train.filename() != "train" || !has_index(beside)) return nullptr;
+  auto data = open_shards(beside);
+  if (data->schema() == schema) return data;
+  log::warn("'{}' is not used, for it is not like the data: it has {}, the data have {}", beside,
+            describe(data->schema()), describe(schema));
+  return nullptr;
+}
+
 int64_t known_labels(const Dataset& data) {
   const auto known = data.provenance().find("known_labels");
   return known == data.provenance().end() ? data.size() : known->get<int64_t>();
@@ -250,6 +261,11 @@ int64_t known_labels(const Dataset& data) {
 std::shared_ptr<Dataset> held_out(std::shared_ptr<Dataset> data, const TrainOptions& o) {
   const int64_t kept = held_out_of(*data, o);
   return kept > 0 ? subset(data, places(*data, 0, kept)) : nullptr;
+}
+
+std::shared_ptr<Dataset> not_held_out(std::shared_ptr<Dataset> data, const TrainOptions& o) {
+  const int64_t kept = held_out_of(*data, o);
+  return kept > 0 ? subset(data, places(*data, kept, data->size())) : data;
 }
 
 Feed feed(std::shared_ptr<Dataset> data, const TrainOptions& o, const std::string& name) {

@@ -25,6 +25,7 @@ std::string data_text(const std::vector<std::string>& flags);
 std::vector<int64_t> parse_shape(const std::string& text, const std::string& flag);
 
 bool has_data(const std::string& text);  // all folders hold data sets
+ReadOptions read_options(const TrainOptions& options);
 // As one data set, in no order.
 std::shared_ptr<Dataset> open_data(const std::string& text, const ReadOptions& options = {});
 
@@ -32,6 +33,13 @@ std::shared_ptr<Dataset> open_data(const std::string& text, const ReadOptions& o
 std::shared_ptr<Dataset> shaped(std::shared_ptr<Dataset> data, const TrainOptions& options);
 // The share of such a data set that is kept from training; nothing if data.held_out is 0.
 std::shared_ptr<Dataset> held_out(std::shared_ptr<Dataset> data, const TrainOptions& options);
+// The others.
+std::shared_ptr<Dataset> not_held_out(std::shared_ptr<Dataset> data, const TrainOptions& options);
+
+// The folder `validation` beside the data set `train`, as `saddle pack --validation` makes it; nothing if
+// there is none. One with other fields or classes is warned of, and nothing too. `folder` is
+// TrainOptions::data.
+std::shared_ptr<Dataset> validation_beside(const std::string& folder, const Schema& schema);
 
 // How many of a run's samples have a label that may be learned: all that data.labels leaves.
 int64_t known_labels(const Dataset& data);

@@ -136,15 +136,22 @@ void describe_checkpoints(OptionTable& table, TrainOptions& o) {
             {"warn", "stop"});
 }
 
+void describe_metrics(OptionTable& table, TrainOptions& o) {
+  const OptionTable::Group group(table, "metrics while training");
+  table.add("metrics.every", o.metrics_every, "measures samples, for log.jsonl and checkpoint.best; 0: never",
+            {0, 1e9, "steps"});
+  table.add("metrics.names", o.metrics_names,
+            "such as fd,agreement; empty: those that fit of `saddle list metrics`");
+  table.add("metrics.samples", o.metrics_samples, "measured each time", {2, 1e7, "samples"});
+}
+
 void describe_tournament(OptionTable& table, TrainOptions& o) {
   const OptionTable::Group group(table, "several trainers (--trainers)");
   table.add("tournament.every", o.tournament_every, "with --trainers: a round of their tournament",
             {1, 1e9, "steps"});
-  table.add(
-      "tournament.metric", o.tournament_metric,
-      "with --trainers: judges generators: by the own discriminator; by modes of a generated mixture; by "
-      "the Frechet distance of a classifier's features of labelled images",
-      {"critic", "modes", "fd"});
+  table.add("tournament.metric", o.tournament_metric,
+            "with --trainers: chooses among generators: critic, the own discriminator, or another metric of "
+            "`saddle list metrics`");
   table.add("tournament.samples", o.tournament_samples, "with --trainers: judged of each, in whole batches",
             {2, 1e7, "samples"});
 }
@@ -199,7 +206,7 @@ void Run::resolve(const std::string& document, const std::string& where,
     build = entry.open(table);
   }
   for (const auto describe : {describe_steps, describe_data, describe_loader, describe_reports,
-                              describe_checkpoints, describe_watch, describe_tournament})
+                              describe_checkpoints, describe_metrics, describe_watch, describe_tournament})
     describe(table, options);
   const auto set = [&](const std::string& key, const std::string& value, const std::string& by) {
     if (!table.has(key))

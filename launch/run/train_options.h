@@ -61,6 +61,9 @@ struct TrainOptions {
   std::string checkpoint_best_is = "lowest";
   bool checkpoint_async = true;
   std::string checkpoint_on_error = "warn";
+  int64_t metrics_every = 0;
+  std::string metrics_names;
+  int64_t metrics_samples = 2000;
   int64_t tournament_every = 1000;
   std::string tournament_metric = "critic";
   int64_t tournament_samples = 1024;

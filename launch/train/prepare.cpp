@@ -1,5 +1,7 @@
 #include "launch/train/prepare.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -87,6 +89,7 @@ std::vector<std::string> doubt_idle_keys(const Plan& plan) {
       {{"data.window", "data.mix"}, o.order != "local", "data.order=local"},
       {{"data.label"}, o.order != "balanced" && o.order != "weighted", "data.order=balanced or weighted"},
       {{"checkpoint.best_is"}, o.checkpoint_best.empty(), "checkpoint.best"},
+      {{"metrics.names", "metrics.samples"}, o.metrics_every == 0, "metrics.every"},
       {{"tournament.every", "tournament.metric", "tournament.samples"},
        plan.flags.trainers == 1,
        "--trainers"}};
@@ -144,6 +147,27 @@ void require_places(const Plan& plan) {
     RunFolder(trainer_folder(flags.out, trainer, flags.trainers)).require_free(flags.resume);
 }
 
+// Those that the options name, or that fit; checkpoint.best must be one of them, measured when it is saved.
+void prepare_metrics(Prepared& prepared) {
+  const TrainOptions& o = prepared.plan.run.options;
+  MetricContext& context = prepared.context;
+  context = metric_context(prepared.teams.comm, prepared.trainer->system(), o);
+  context.samples = o.metrics_samples;
+  prepared.teams.all.together([&] {
+    prepared.metrics = choose_metrics(parse_metrics(o.metrics_names), context);
+    if (!o.checkpoint_best.starts_with("metrics/")) return;
+    std::vector<std::string> names;
+    for (const Metric& metric : prepared.metrics) names.push_back(metric.reported());
+    require(std::find(names.begin(), names.end(), o.checkpoint_best) != names.end(), Exit::usage,
+            "checkpoint.best = '{}' is not measured; there are {}: choose by metrics.names",
+            o.checkpoint_best, fmt::join(names, ", "));
+    require(o.checkpoint_every % o.metrics_every == 0, Exit::usage,
+            "checkpoint.best = '{}' wants a checkpoint where it is measured: make checkpoint.every = {} a "
+            "multiple of metrics.every = {}",
+            o.checkpoint_best, o.checkpoint_every, o.metrics_every);
+  });
+}
+
 Prepared prepare(Plan& plan, const Teams& teams) {
   TrainOptions& options = plan.run.options;
   Prepared made{.plan = plan,
@@ -152,7 +176,9 @@ Prepared prepare(Plan& plan, const Teams& teams) {
                 .folder = RunFolder(trainer_folder(plan.flags.out, teams.mine, teams.count)),
                 .feeds = {},
                 .data = nullptr,
-                .trainer = nullptr};
+                .trainer = nullptr,
+                .metrics = {},
+                .context = {}};
   options.seed += teams.mine;
   TrainOptions reading = options;
   if (plan.flags.dry_run) reading.stage.clear();
@@ -164,6 +190,7 @@ Prepared prepare(Plan& plan, const Teams& teams) {
     if (teams.all.rank() == 0) require_reported(plan.run, schema_of(made.feeds));
   });
   teams.all.together([&] { made.trainer = std::make_unique<Trainer>(plan.run, teams.comm, made.feeds); });
+  if (options.metrics_every > 0) prepare_metrics(made);
   return made;
 }
 

@@ -7,10 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "launch/engine/trainer.h"
+#include "launch/evaluate/metric.h"
 #include "launch/run/run_folder.h"
 #include "launch/train/teams.h"
 #include "launch/train/train_flags.h"
-#include "launch/train/trainer.h"
 #include "launch/train/watching.h"
 
 namespace saddle {
@@ -41,6 +42,8 @@ struct Prepared {
   std::vector<Feed> feeds;
   std::shared_ptr<Dataset> data;
   std::unique_ptr<Trainer> trainer;
+  std::vector<Metric> metrics;  // that are measured while training: metrics.every
+  MetricContext context;        // of those
 };
 // Collective. Opens the data and builds the nets; gives each trainer of `plan` its seed.
 Prepared prepare(Plan& plan, const Teams& teams);

@@ -5,7 +5,7 @@
 #include "data/dataset.h"
 #include "data/feed/loader.h"
 #include "dist/error.h"
-#include "launch/train/optimise.h"
+#include "launch/engine/optimise.h"
 
 namespace saddle {
 namespace {
@@ -42,10 +42,12 @@ std::vector<std::string> reported_names(const Run& run, const Schema& schema) {
 void require_reported(const Run& run, const Schema& schema) {
   const std::string& wanted = run.options.checkpoint_best;
   if (wanted.empty()) return;
+  if (wanted.starts_with("metrics/") && run.options.metrics_every > 0) return;  // prepare_metrics looks
   const std::vector<std::string> names = reported_names(run, schema);
   require(std::find(names.begin(), names.end(), wanted) != names.end(), Exit::usage,
-          "checkpoint.best = '{}' is no number that this run reports; there are {}{}", wanted,
-          fmt::join(names, ", "), did_you_mean(wanted, names));
+          "checkpoint.best = '{}' is no number that this run reports; there are {}, and with metrics.every "
+          "metrics/fd and others{}",
+          wanted, fmt::join(names, ", "), did_you_mean(wanted, names));
 }
 
 }  // namespace saddle

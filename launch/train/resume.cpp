@@ -81,7 +81,8 @@ Opened open_or_resume(Prepared& prepared) {
   Trainer& trainer = *prepared.trainer;
   Opened opened{.lock = claim(prepared),
                 .facts = about(run, schema_of(prepared.feeds), prepared.data->fingerprint()),
-                .tournament = nullptr};
+                .tournament = nullptr,
+                .measurement = nullptr};
   std::optional<Checkpoint> checkpoint;
   const double before_load = trace::now();
   if (flags.resume) checkpoint = load_common_checkpoint(teams, prepared.folder.checkpoints());
@@ -95,8 +96,9 @@ Opened open_or_resume(Prepared& prepared) {
     opened.facts["init_from"] = init_from(teams.all, trainer.system(), flags.init_from, flags.init_from_step);
   teams.all.together([&] {
     if (teams.count > 1)
-      opened.tournament =
-          make_tournament(teams, trainer.system(), *prepared.data, run.options, prepared.seed);
+      opened.tournament = make_tournament(teams, trainer.system(), run.options, prepared.seed);
+    if (!prepared.metrics.empty())
+      opened.measurement = std::make_unique<Measurement>(prepared.metrics, prepared.context);
   });
   teams.all.together([&] {
     if (checkpoint) restore([&](StateVisitor& v) { trainer.visit(v); }, checkpoint->state);

@@ -12,9 +12,10 @@
 namespace saddle {
 
 struct Opened {
-  std::unique_ptr<RunLock> lock;           // on the rank that holds it
-  nlohmann::json facts;                    // go into checkpoints
-  std::unique_ptr<Tournament> tournament;  // of several trainers
+  std::unique_ptr<RunLock> lock;             // on the rank that holds it
+  nlohmann::json facts;                      // go into checkpoints
+  std::unique_ptr<Tournament> tournament;    // of several trainers
+  std::unique_ptr<Measurement> measurement;  // metrics.every
 };
 
 // Collective. Claims the folder, restores the trainer where --resume finds a checkpoint, else takes what

@@ -58,6 +58,8 @@ Exit Session::loop() {
     const int64_t number = trainer_.steps();
     if (setup_.tournament && setup_.tournament->due(number)) outside_tick([&] { round(); });
     const bool last = number == options_.steps;
+    if (setup_.measurement && (last || number % options_.metrics_every == 0))
+      measuring_ += outside_tick([&] { measure(); });
     const bool save =
         last || agreed.stop() || (options_.checkpoint_every > 0 && number % options_.checkpoint_every == 0);
     // A checkpoint ends a tick, so that a resumed run logs what an unbroken one does.
@@ -95,6 +97,24 @@ void Session::round() {
     setup_.folder.log({{"step", step}, {"tournament", to_json(round, setup_.teams)}});
 }
 
+// The samples are the same each time, so that what changes is the system.
+void Session::measure() {
+  const flight::Doing doing("metrics", kSetup * options_.watch_timeout);
+  const Measurement& measurement = *setup_.measurement;
+  const json found =
+      measurement(trainer_.system(), measurement.drawing(static_cast<uint64_t>(options_.seed)));
+  if (trainer_.comm().rank() == 0) setup_.folder.log({{"step", trainer_.steps()}, {"metrics", found}});
+  std::string said;
+  measured_step_ = trainer_.steps();
+  for (const Metric& metric : measurement.metrics()) {
+    const auto number = found.find(metric.key);
+    if (number == found.end()) continue;
+    measured_[metric.reported()] = number->get<double>();
+    said += fmt::format("{}{} {:.4g}", said.empty() ? "" : ", ", metric.key, number->get<double>());
+  }
+  if (setup_.host.rank() == 0) log::info("step {}: {}", trainer_.steps(), said);
+}
+
 void Session::tick(Progress& progress) {
   const flight::Doing doing("tick");
   const int64_t step = trainer_.steps(), steps = step - tick_step_;
@@ -111,6 +131,7 @@ void Session::tick(Progress& progress) {
                  {"data_wait", (waited - waited_) / seconds},
                  {"step_ms", step_ms}};
     if (options_.on_bad == "skip") line["substituted"] = bad;
+    if (setup_.measurement) line["metrics_seconds"] = std::exchange(measuring_, 0);
     for (const Moments& m : stats_) line[m.name] = m.mean;
     for (const auto& [player, rate] : trainer_.system().learning_rates()) line["lr/" + player] = rate;
     if (!saved_.empty()) line["checkpoints"] = std::exchange(saved_, json::array());
@@ -213,8 +234,10 @@ std::optional<double> Session::score() const {
   if (wanted.empty()) return {};
   const auto found =
       std::find_if(stats_.begin(), stats_.end(), [&](const Moments& m) { return m.name == wanted; });
-  if (found == stats_.end()) return {};  // of a phase that was not due
-  return options_.checkpoint_best_is == "lowest" ? found->mean : -found->mean;
+  const auto measured = measured_step_ == trainer_.steps() ? measured_.find(wanted) : measured_.end();
+  if (found == stats_.end() && measured == measured_.end()) return {};  // of a phase that was not due
+  const double value = found != stats_.end() ? found->mean : measured->second;
+  return options_.checkpoint_best_is == "lowest" ? value : -value;
 }
 
 void Session::say_stopped(const Agreement::Flags& agreed) const {

@@ -2,6 +2,7 @@
 // pictures, checkpoints, and ends where a signal or the clock asks it to.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,7 +34,8 @@ class Session {
     RunLock* lock = nullptr;         // on the rank that holds it
     std::optional<double> max_time;  // seconds from the process's start
     const Teams& teams;
-    Tournament* tournament = nullptr;  // of several trainers
+    Tournament* tournament = nullptr;          // of several trainers
+    const Measurement* measurement = nullptr;  // while training: metrics.every
   };
   explicit Session(Setup setup);
 
@@ -44,6 +46,7 @@ class Session {
  private:
   void step();
   void round();
+  void measure();
   void tick(Progress& progress);
   int64_t substituted() const;
   void picture();
@@ -57,10 +60,12 @@ class Session {
 
   // What takes time, and is no part of the steps' rate.
   template <class Work>
-  void outside_tick(Work work) {
+  double outside_tick(Work work) {
     const double start = trace::now();
     work();
-    tick_start_ += trace::now() - start;
+    const double seconds = trace::now() - start;
+    tick_start_ += seconds;
+    return seconds;
   }
 
   Setup setup_;
@@ -76,6 +81,9 @@ class Session {
   nlohmann::json saved_ =
       nlohmann::json::array();  // for the log's next line: the checkpoints finished since the last
   std::vector<Moments> stats_;  // of the last tick
+  std::map<std::string, double> measured_;  // by name, such as metrics/fd, of the last measurement
+  int64_t measured_step_ = -1;
+  double measuring_ = 0;  // seconds since the last tick
   int64_t tick_step_ = trainer_.steps();
   double waited_ = 0;
   int64_t substituted_ = 0;

@@ -66,28 +66,23 @@ State state_of(const Comm& comm, int root, const State& mine) {
   return state;
 }
 
-Tournament::Tournament(const Teams& teams, System& system, Metric metric, Options options)
+Tournament::Tournament(const Teams& teams, System& system, Measurement measurement, Options options)
     : teams_(teams),
       system_(system),
-      metric_(std::move(metric)),
+      measurement_(std::move(measurement)),
       options_(options),
       nets_(system.generator()) {}
 
-std::unique_ptr<Tournament> make_tournament(const Teams& teams, System& system, const Dataset& data,
-                                            const TrainOptions& options, uint64_t seed) {
+std::unique_ptr<Tournament> make_tournament(const Teams& teams, System& system, const TrainOptions& options,
+                                            uint64_t seed) {
   // Whole batches: a discriminator may compare the samples of one.
   const int64_t samples = (options.tournament_samples + options.batch - 1) / options.batch * options.batch;
-  std::shared_ptr<Dataset> held_out;  // for a classifier, which is rank 0's
-  teams.host.together([&] {
-    if (options.tournament_metric == "fd" && teams.host.rank() == 0)
-      held_out = validation_beside(options.data, data.schema());
-  });
-  return std::make_unique<Tournament>(
-      teams, system,
-      make_metric(options.tournament_metric, system, data, teams.host,
-                  {.batch = options.batch, .samples = samples, .seed = seed, .held_out = held_out.get()}),
-      Tournament::Options{
-          .every = options.tournament_every, .samples = samples, .seed = seed, .data = &data});
+  std::vector<Metric> metrics;
+  MetricContext context = metric_context(teams.comm, system, options);
+  context.samples = samples;
+  teams.host.together([&] { metrics = choose_metrics({options.tournament_metric}, context); });
+  return std::make_unique<Tournament>(teams, system, Measurement(std::move(metrics), std::move(context)),
+                                      Tournament::Options{.every = options.tournament_every, .seed = seed});
 }
 
 State Tournament::generator() {
@@ -99,15 +94,12 @@ void Tournament::become(const State& state) {
 }
 
 Drawing Tournament::drawing(const std::string& purpose, int64_t round) const {
-  return {.count = options_.samples,
-          .seed = Stream(options_.seed, purpose, static_cast<uint64_t>(round)).key,
-          .data = options_.data};
+  return measurement_.drawing(Stream(options_.seed, purpose, static_cast<uint64_t>(round)).key);
 }
 
 double Tournament::score(const State& generator, const Drawing& drawing) {
   become(generator);
-  const double value = metric_.value(draw_samples(system_, drawing, teams_.host));
-  return std::stod(teams_.host.broadcast_text(fmt::format("{}", value)));
+  return measurement_(system_, drawing).at(metric().key).get<double>();
 }
 
 Tournament::Round Tournament::play(int64_t step) {
@@ -123,7 +115,7 @@ Tournament::Round Tournament::play(int64_t step) {
     const Drawing latents = drawing("tournament latents", round.number);
     round.own = score(mine, latents);
     round.partners = score(other, latents);
-    round.takes = metric_.better(round.partners, round.own);
+    round.takes = metric().better(round.partners, round.own);
     if (!round.takes) become(mine);
   }
   announce(step, round, partners);
@@ -155,7 +147,7 @@ Tournament::Standing Tournament::standing() {
   Standing made{.best = 0, .scores = {}};
   for (int t = 0; t < teams_.count; ++t) {
     made.scores.push_back(scores[t].item<double>());
-    if (metric_.better(made.scores[t], made.scores[made.best])) made.best = t;
+    if (metric().better(made.scores[t], made.scores[made.best])) made.best = t;
   }
   return made;
 }

@@ -8,8 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "launch/evaluate/measures.h"
-#include "launch/evaluate/preview.h"
+#include "launch/evaluate/metric.h"
 #include "launch/run/train_options.h"
 #include "launch/train/teams.h"
 
@@ -25,14 +24,12 @@ State state_of(const Comm& comm, int root, const State& mine);
 class Tournament {
  public:
   struct Options {
-    int64_t every = 1000;           // steps
-    int64_t samples = 1024;         // judged of each generator
-    uint64_t seed = 0;              // the same for all trainers
-    const Dataset* data = nullptr;  // whose samples a system is given that makes its own of them
+    int64_t every = 1000;  // steps
+    uint64_t seed = 0;     // the same for all trainers
   };
-  // Collective over all ranks. `system` is this trainer's and must outlive the tournament; the metric's ranks
-  // are teams.host.
-  Tournament(const Teams& teams, System& system, Metric metric, Options options);
+  // Collective over all ranks. `system` is this trainer's and must outlive the tournament; the measurement is
+  // of one metric, its ranks are teams.comm.
+  Tournament(const Teams& teams, System& system, Measurement measurement, Options options);
 
   struct Round {
     int64_t number;
@@ -50,7 +47,7 @@ class Tournament {
     std::vector<double> scores;  // by trainer
   };
   Standing standing();
-  const Metric& metric() const { return metric_; }
+  const Metric& metric() const { return measurement_.metrics().front(); }
 
  private:
   State generator();  // refers to the live tensors
@@ -61,7 +58,7 @@ class Tournament {
 
   Teams teams_;
   System& system_;
-  Metric metric_;
+  Measurement measurement_;
   Options options_;
   std::set<std::string> nets_;  // of the generator
 };
@@ -69,10 +66,10 @@ class Tournament {
 // Of a log's line.
 nlohmann::json to_json(const Tournament::Round& round, const Teams& teams);
 
-// Collective over all ranks. As the options of the run say; `seed` is the first trainer's. `data` must
-// outlive the tournament too. Exit::usage if the metric does not fit system and data.
-std::unique_ptr<Tournament> make_tournament(const Teams& teams, System& system, const Dataset& data,
-                                            const TrainOptions& options, uint64_t seed);
+// Collective over all ranks. As the options of the run say; `seed` is the first trainer's. Exit::usage if the
+// metric does not fit system and data.
+std::unique_ptr<Tournament> make_tournament(const Teams& teams, System& system, const TrainOptions& options,
+                                            uint64_t seed);
 
 // Collective over all ranks. Judges all generators and leaves in OUT/tournament.json who is best.
 void conclude(Tournament& tournament, const Teams& teams, const std::string& out, int64_t step);

@@ -57,10 +57,10 @@ int run(Prepared& prepared, Opened& opened) {
     if (opened.tournament) conclude(*opened.tournament, teams, plan.flags.out, steps);
     return 0;
   }
-  const Exit status =
-      Session({prepared.plan.run, prepared.folder, *prepared.trainer, prepared.data, opened.facts, plan.trace,
-               teams.all, opened.lock.get(), plan.max_time, teams, opened.tournament.get()})
-          .loop();
+  const Exit status = Session({prepared.plan.run, prepared.folder, *prepared.trainer, prepared.data,
+                               opened.facts, plan.trace, teams.all, opened.lock.get(), plan.max_time, teams,
+                               opened.tournament.get(), opened.measurement.get()})
+                          .loop();
   if (status == Exit::ok && opened.tournament)
     conclude(*opened.tournament, teams, plan.flags.out, prepared.trainer->steps());
   if (status == Exit::ok)

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "launch/train/trainer.h"
+#include "launch/engine/trainer.h"
 
 namespace saddle {
 

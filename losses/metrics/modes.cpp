@@ -15,11 +15,14 @@ using torch::Tensor;
 constexpr int64_t kMatrixFree =
     2;  // cdist without the product form, which loses half the digits of small distances
 
+bool is_plane(int64_t dimensions) {
+  return dimensions <= 2;
+}
+
 void check(const Tensor& samples, const Tensor& centers, double sigma) {
   require(samples.dim() == 2 && centers.dim() == 2 && samples.size(1) == centers.size(1), Exit::usage,
           "mode coverage needs samples [N, D] and centers [K, D] of one D");
-  require(samples.size(0) > 0 && centers.size(0) > 0, Exit::usage,
-          "mode coverage needs at least one sample and one centre");
+  require(centers.size(0) > 0, Exit::usage, "mode coverage needs at least one centre");
   require(centers.size(1) <= 2 || centers.size(0) > 1, Exit::usage,
           "mode coverage in {} dimensions measures by the distance of centres: give two or more",
           centers.size(1));
@@ -42,31 +45,37 @@ double reverse_kl(const std::vector<int64_t>& counts, int64_t good) {
 
 }  // namespace
 
-ModeCoverage mode_coverage(const Tensor& samples, const Tensor& centers, double sigma) {
+Tensor mode_counts(const Tensor& samples, const Tensor& centers, double sigma) {
   check(samples, centers, sigma);
   torch::NoGradGuard no_grad;
-  auto x = samples.to(torch::kCPU, torch::kDouble), c = centers.to(torch::kCPU, torch::kDouble);
-  const int64_t n = x.size(0), k = c.size(0);
-  const bool plane = x.size(1) <= 2;
+  const Tensor x = samples.to(torch::kCPU, torch::kDouble), c = centers.to(torch::kCPU, torch::kDouble);
+  if (x.size(0) == 0) return torch::zeros({c.size(0)}, torch::kLong);
+  const auto [distance, nearest] = torch::cdist(x, c, 2, kMatrixFree).min(1);  // [N], [N]
+  const Tensor good = distance < (is_plane(x.size(1)) ? 3 * sigma : 0.25 * smallest_distance(c));
+  return torch::bincount(nearest.masked_select(good), {}, c.size(0));
+}
 
-  auto [distance, nearest] = torch::cdist(x, c, 2, kMatrixFree).min(1);  // [N], [N]
-  auto good = distance < (plane ? 3 * sigma : 0.25 * smallest_distance(c));
-  auto histogram = torch::bincount(nearest.masked_select(good), {}, k);  // [K]
-  std::vector<int64_t> counts(histogram.data_ptr<int64_t>(), histogram.data_ptr<int64_t>() + k);
-
-  // Modes with at least n * part / whole good samples, and one; in integers, so that 20 of 2,500 are exactly
-  // that.
-  auto with_share = [&](int64_t part, int64_t whole) {
+ModeCoverage mode_coverage(const Tensor& histogram, int64_t samples, int64_t dimensions) {
+  require(samples > 0, Exit::usage, "mode coverage needs at least one sample");
+  const int64_t k = histogram.numel();
+  const std::vector<int64_t> counts(histogram.data_ptr<int64_t>(), histogram.data_ptr<int64_t>() + k);
+  // Modes with at least samples * part / whole good ones, and one; in integers, so that 20 of 2,500 are
+  // exactly that.
+  const auto with_share = [&](int64_t part, int64_t whole) {
     return std::count_if(counts.begin(), counts.end(),
-                         [&](int64_t count) { return count > 0 && count * whole >= part * n; });
+                         [&](int64_t count) { return count > 0 && count * whole >= part * samples; });
   };
-  const int64_t good_count = histogram.sum().item<int64_t>();
-  return {.modes = plane ? with_share(0, 1) : with_share(1, 10 * k),
+  const int64_t good = histogram.sum().item<int64_t>();
+  return {.modes = is_plane(dimensions) ? with_share(0, 1) : with_share(1, 10 * k),
           .total = k,
           .solid_modes = with_share(20, 2500),
-          .high_quality = static_cast<double>(good_count) / static_cast<double>(n),
-          .reverse_kl = reverse_kl(counts, good_count),
+          .high_quality = static_cast<double>(good) / static_cast<double>(samples),
+          .reverse_kl = reverse_kl(counts, good),
           .counts = counts};
+}
+
+ModeCoverage mode_coverage(const Tensor& samples, const Tensor& centers, double sigma) {
+  return mode_coverage(mode_counts(samples, centers, sigma), samples.size(0), samples.size(1));
 }
 
 }  // namespace saddle

@@ -30,4 +30,9 @@ struct ModeCoverage {
 // released code counts them; log K, its largest value, if no sample is good.
 ModeCoverage mode_coverage(const torch::Tensor& samples, const torch::Tensor& centers, double sigma);
 
+// The same of samples that come in parts: counts of parts add up.
+torch::Tensor mode_counts(const torch::Tensor& samples, const torch::Tensor& centers,
+                          double sigma);  // int64 [K] good samples of each mode
+ModeCoverage mode_coverage(const torch::Tensor& counts, int64_t samples, int64_t dimensions);
+
 }  // namespace saddle

@@ -71,7 +71,42 @@ class ConsistencyClassifier final : public Network {
   std::shared_ptr<Linear> scores_;
 };
 
+class PlainClassifier final : public Network {
+ public:
+  PlainClassifier(Maker& make, const Field& image, int64_t classes, int64_t width) {
+    constexpr int64_t kFew = 8;  // rows and columns left
+    int64_t in = image.shape[0], height = image.shape[1], columns = image.shape[2];
+    for (int64_t out = width; convolutions_.size() < 2 || std::max(height, columns) > kFew;
+         out = std::min(2 * out, 4 * width)) {
+      convolutions_.push_back(child(fmt::format("convolution{}", convolutions_.size()),
+                                    std::make_shared<Conv2d>(make, in, out, Kernel{3, 2, 1})));
+      in = out;
+      height = (height + 1) / 2;
+      columns = (columns + 1) / 2;
+    }
+    features_ = child("features", std::make_shared<Linear>(make, in * height * columns, 4 * width));
+    scores_ = child("scores", std::make_shared<Linear>(make, 4 * width, classes));
+  }
+
+  Output forward(const Input& in) override {
+    Tensor x = in.x;
+    for (const auto& convolution : convolutions_) x = torch::relu(convolution->forward(x));
+    const Tensor features = torch::relu(features_->forward(x.flatten(1)));
+    return {scores_->forward(features), {{"features", features}}};
+  }
+
+ private:
+  std::vector<std::shared_ptr<Conv2d>> convolutions_;
+  std::shared_ptr<Linear> features_, scores_;
+};
+
 }  // namespace
+
+std::shared_ptr<Network> plain_classifier(Maker& make, const Field& image, int64_t classes, int64_t width) {
+  require(image.shape.size() == 3, Exit::data, "this classifier takes images [C, H, W], the data have {}",
+          describe(Schema{{image}}));
+  return std::make_shared<PlainClassifier>(make, image, classes, width);
+}
 
 std::shared_ptr<Network> consistency_classifier(Maker& make, const ClassifierShape& shape) {
   constexpr int64_t kLeast = 12;  // halved twice, and three more

@@ -20,4 +20,9 @@ struct ClassifierShape {
 // dropout come from Input::draw, each sample's from its place in the global batch.
 std::shared_ptr<Network> consistency_classifier(Maker& make, const ClassifierShape& shape);
 
+// [B, C, H, W] -> scores [B, classes]; "features" [B, 4 width] in Output::more. 3x3 convolutions of stride 2,
+// the first of `width` channels, each behind it of twice as many up to 4 width, until 8x8 pixels or fewer
+// are left, two at least; one layer of 4 width features, one of scores. ReLU.
+std::shared_ptr<Network> plain_classifier(Maker& make, const Field& image, int64_t classes, int64_t width);
+
 }  // namespace saddle

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "launch/train/graphs.h"
+#include "launch/engine/graphs.h"
 
 namespace saddle::test {
 

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "launch/train/trainer.h"
+#include "launch/engine/trainer.h"
 #include "tests/gpu/device.h"
 #include "tests/support/images.h"
 

@@ -8,12 +8,12 @@
 
 #include "dist/file.h"
 #include "dist/safetensors.h"
+#include "launch/engine/trainer.h"
 #include "launch/evaluate/preview.h"
 #include "launch/exchange/export.h"
 #include "launch/exchange/import.h"
 #include "launch/exchange/torchscript.h"
 #include "launch/train/init_from.h"
-#include "launch/train/trainer.h"
 #include "tests/data/folder.h"
 #include "tests/support/tiny.h"
 

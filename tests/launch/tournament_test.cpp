@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "dist/error.h"
-#include "launch/train/trainer.h"
+#include "launch/engine/trainer.h"
 #include "tests/support/tiny.h"
 #include "tests/support/world.h"
 
@@ -46,7 +46,7 @@ TEST(Matching, PairsTrainersAtRandomByRoundAndLeavesOneOfAnOddNumberOut) {
 TEST(Metrics, NothingIsWorseThanNan) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const bool higher : {false, true}) {
-    const Metric metric{"", higher, {}};
+    const Metric metric{.name = "", .higher_is_better = higher};
     EXPECT_EQ(metric.better(2, 1), higher);
     EXPECT_EQ(metric.better(1, 2), !higher);
     EXPECT_FALSE(metric.better(1, 1));
@@ -132,17 +132,41 @@ class Trainers : public testing::TestWithParam<int> {
       if (name.starts_with("G") || name.starts_with("average.G"))
         if (tensor.is_floating_point()) tensor.mul_(factor);
   }
-  // Judges by the mean square of samples: the smaller the better.
-  Metric small() const {
-    return {"small", false, [](const Batch& samples) {
-              return (*samples.begin()).second.to(torch::kDouble).square().mean().item<double>();
+  // The mean square of samples: the smaller the better.
+  struct MeanSquare final : Meter {
+    explicit MeanSquare(const Comm& comm) : comm(comm) {}
+    void add(const Piece& piece) override {
+      const torch::Tensor x = (*piece.samples.begin()).second.to(torch::kDouble);
+      sums += torch::stack({x.square().sum(), torch::full({}, double(x.numel()), torch::kDouble)});
+    }
+    nlohmann::json result() override {
+      const torch::Tensor all = sum_of_all_ranks(sums, comm, "mean square");
+      return {{"small", (all[0] / all[1]).item<double>()}};
+    }
+    Comm comm;
+    torch::Tensor sums = torch::zeros({2}, torch::kDouble);
+  };
+  static Metric small() {
+    return {.name = "small", .key = "small", .prepare = [](const MetricContext& c) {
+              return [comm = c.comm] { return std::make_unique<MeanSquare>(comm); };
+            }};
+  }
+  struct Alike final : Meter {
+    void add(const Piece&) override {}
+    nlohmann::json result() override { return {{"alike", 1.0}}; }
+  };
+  static Metric alike() {
+    return {.name = "alike", .key = "alike", .higher_is_better = true, .prepare = [](const MetricContext&) {
+              return [] { return std::make_unique<Alike>(); };
             }};
   }
   Tournament tournament(Metric metric) {
+    MetricContext context{
+        .comm = teams_->comm, .data = data_, .system = &trainer_->system(), .samples = 64, .batch = 8};
     return {*teams_,
             trainer_->system(),
-            std::move(metric),
-            {.every = 1, .samples = 64, .seed = 3, .data = data_.get()}};
+            Measurement({std::move(metric)}, std::move(context)),
+            {.every = 1, .seed = 3}};
   }
 
   std::shared_ptr<Dataset> data_;
@@ -216,7 +240,7 @@ TEST_P(Trainers, AGeneratorThatHasDivergedLoses) {
 TEST_P(Trainers, OfEqualGeneratorsNobodyTakesTheOthers) {
   start("gan-ns");
   const State before = state();
-  const Tournament::Round round = tournament({"all alike", true, [](const Batch&) { return 1.0; }}).play(1);
+  const Tournament::Round round = tournament(alike()).play(1);
   EXPECT_FALSE(round.takes);
   const State after = state();
   for (const std::string& name : names(after)) EXPECT_TRUE(same(before, after, name)) << name;

@@ -5,7 +5,7 @@
 #include <iostream>
 
 #include "dist/error.h"
-#include "launch/train/trainer.h"
+#include "launch/engine/trainer.h"
 #include "tests/support/tiny.h"
 #include "tests/support/trained.h"
 #include "tests/support/world.h"

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "dist/error.h"
-#include "launch/train/trainer.h"
+#include "launch/engine/trainer.h"
 #include "tests/support/images.h"
 #include "tests/support/world.h"
 

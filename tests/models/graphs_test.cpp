@@ -1,12 +1,12 @@
-// Steps as graphs (launch/train/graphs.h), with graphs that a CPU can run: their replay does the captured work
+// Steps as graphs (launch/engine/graphs.h), with graphs that a CPU can run: their replay does the captured work
 // again, on the memory it was captured with.
-#include "launch/train/graphs.h"
+#include "launch/engine/graphs.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "dist/error.h"
-#include "launch/train/trainer.h"
+#include "launch/engine/trainer.h"
 #include "tests/support/tiny.h"
 #include "tests/support/trained.h"
 #include "tests/support/world.h"

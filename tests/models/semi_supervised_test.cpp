@@ -5,7 +5,7 @@
 #include <ATen/ops/reflection_pad2d.h>
 
 #include "dist/error.h"
-#include "launch/train/optimise.h"
+#include "launch/engine/optimise.h"
 #include "models/past_outputs.h"
 #include "models/semi_supervised.h"
 #include "tests/support/world.h"

@@ -6,7 +6,7 @@
 
 #include "dist/error.h"
 #include "dist/safetensors.h"
-#include "launch/train/optimise.h"
+#include "launch/engine/optimise.h"
 #include "models/blocks/batch_norm.h"
 #include "models/blocks/layers.h"
 #include "models/system.h"

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "dist/file.h"
-#include "launch/train/trainer.h"
+#include "launch/engine/trainer.h"
 
 namespace saddle {
 namespace {

@@ -32,6 +32,7 @@ World& world() {
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
+  setenv("SADDLE_CACHE", "", /*overwrite=*/0);  // tests start from nothing
   const char* ranks = std::getenv("SADDLE_TEST_RANKS");
   if (!ranks) return RUN_ALL_TESTS();
   saddle::World world(argc, argv);

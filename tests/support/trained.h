@@ -1,7 +1,7 @@
 // State of a training, for comparisons.
 #pragma once
 
-#include "launch/train/trainer.h"
+#include "launch/engine/trainer.h"
 
 namespace saddle::test {
 

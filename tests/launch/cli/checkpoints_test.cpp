@@ -42,6 +42,47 @@ TEST_F(Cli, CheckpointsMadeBesideTheStepsAreThoseMadeBetweenThem) {
   }
 }
 
+// By a metric that is measured while training, on any number of ranks, and again after a resume.
+TEST_F(Cli, TheBestCheckpointIsKeptByAMetric) {
+  const std::string sets =
+      " --set checkpoint.every=10 --set checkpoint.keep=2 --set metrics.every=10 --set metrics.names=modes "
+      "--set "
+      "metrics.samples=101 --set checkpoint.best=metrics/modes --set checkpoint.best_is=highest";
+  std::map<int64_t, double> measured;
+  for (const int ranks : {1, 2, 4}) {
+    const std::string run = fmt::format("run{}", ranks);
+    expect_ok(saddle(train(run, "--steps 20" + sets), ranks));
+    expect_ok(saddle(train(run, "--steps 40 --resume" + sets), ranks));
+    std::map<int64_t, double> found;
+    double seconds = 0;
+    for (const json& line : log_of(run)) {
+      if (line.contains("metrics")) found[line["step"]] = line["metrics"].at("mode_quality");
+      seconds += line.value("metrics_seconds", 0.0);
+    }
+    EXPECT_EQ(found.size(), 4u);
+    EXPECT_GT(seconds, 0);
+    if (ranks == 1) measured = found;
+    for (const auto& [step, value] : found) EXPECT_NEAR(value, measured.at(step), 0.05) << ranks;
+    const json listed =
+        json::parse(saddle("checkpoints --json " + dir_ + run).output).at(0).at("checkpoints");
+    const auto best = std::max_element(found.begin(), found.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    for (const json& each : listed) {
+      if (!each.at("best")) continue;
+      EXPECT_EQ(found.at(each.at("step")), best->second) << each.dump();
+    }
+  }
+  expect_error(saddle(train("no", "--dry-run" + sets + " --set metrics.names=fd")), 64,
+               "metric fd needs a system that draws images");
+  expect_error(saddle(train("no", "--dry-run" + sets + " --set metrics.names=mode")), 64, "no metric 'mode'");
+  expect_error(saddle(train("no", "--dry-run" + sets + " --set checkpoint.every=15")), 64,
+               "multiple of metrics.every = 10");
+  expect_error(saddle(train("no", "--dry-run" + sets + " --set checkpoint.best=metrics/fd")), 64,
+               "is not measured; there are metrics/modes");
+  expect_error(saddle(train("no", "--dry-run --set checkpoint.best=metrics/modes")), 64,
+               "with metrics.every");
+}
+
 TEST_F(Cli, TheBestCheckpointIsKept) {
   expect_ok(
       saddle(train("run",

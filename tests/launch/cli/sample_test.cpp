@@ -1,4 +1,5 @@
 // What is drawn from runs, and the files it goes to.
+#include "data/feed/loader.h"
 #include "data/view/picture.h"
 #include "dist/safetensors.h"
 #include "tests/launch/cli/cli.h"
@@ -96,6 +97,27 @@ TEST_F(Cli, AClassifierIsMeasuredOnWhatItHasNotSeen) {
               AllOf(HasSubstr("train with data.held_out=0.1"), HasSubstr("the training data")));
   expect_error(saddle(fmt::format("train gan-ns --data {0}digits --out {0}gan --set data.labels=2", dir_)),
                64, "for classifiers of few labels, pi-model and temporal-ensembling, this is gan-ns");
+}
+
+// Other data, in their order, of systems that make their samples of data.
+TEST_F(Cli, SamplesAreMadeOfAUsersOwnData) {
+  expect_ok(saddle(fmt::format("pack glyph10 --samples 60 --out {}digits", dir_)));
+  expect_ok(saddle(fmt::format("pack glyph10 --samples 7 --seed 5 --out {}mine", dir_)));
+  expect_ok(saddle(fmt::format("train classifier --data {0}digits --out {0}run --steps 3", dir_)));
+  expect_ok(saddle(fmt::format("sample {0}run --data {0}mine --out {0}s.safetensors", dir_)));
+  const auto told = read_safetensors(dir_ + "s.safetensors");
+  const Batch mine = open_shards(dir_ + "mine")->read({0, 1, 2, 3, 4, 5, 6});
+  EXPECT_TRUE(told.at("given_image").equal(to_model(mine["image"], torch::kCPU, torch::kFloat)));
+  EXPECT_EQ(told.at("label").sizes(), (std::vector<int64_t>{7}));
+  expect_ok(saddle(fmt::format("evaluate {0}run --data {0}mine", dir_)));
+  expect_ok(saddle(fmt::format("pack glyph10 --samples 9 --size 20 --out {}small", dir_)));
+  expect_error(saddle(fmt::format("sample {0}run --data {0}small --out {0}s.png", dir_)), 64,
+               "this system makes its samples of image uint8 [1, 16, 16]");
+  expect_ok(saddle(train("points", "--steps 2")));
+  expect_error(saddle(fmt::format("sample {0}points --data {0}ring --out {0}s.png", dir_)), 64,
+               "makes its samples of noise");
+  expect_error(saddle(fmt::format("evaluate {0}points --metrics fd", dir_)), 64, "metric fd needs");
+  expect_error(saddle(fmt::format("evaluate {0}points --metrics mod", dir_)), 64, "no metric 'mod'");
 }
 
 // By a classifier of single digits, of which each channel is one.

@@ -1,5 +1,5 @@
-// The numbers by which a tournament chooses: what each is of samples whose worth is known.
-#include "launch/evaluate/measures.h"
+// Metrics of samples whose worth is known, on any number of ranks.
+#include "launch/evaluate/metric.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,8 @@
 #include "data/store/shard_writer.h"
 #include "dist/error.h"
 #include "launch/evaluate/preview.h"
-#include "launch/train/trainer.h"
+#include "launch/run/open_data.h"
+#include "launch/engine/trainer.h"
 #include "tests/data/folder.h"
 #include "tests/support/images.h"
 #include "tests/support/world.h"
@@ -20,6 +21,29 @@ namespace saddle {
 namespace {
 
 namespace fs = std::filesystem;
+
+using nlohmann::json;
+
+// A system whose i-th sample is the i-th of these.
+System repeating(const Batch& samples, const Comm& comm) {
+  System system({.comm = comm});
+  system.sample = [samples](Sampling& q) {
+    Batch rows;
+    for (const auto& [name, tensor] : samples)
+      rows.set(name, tensor.narrow(0, q.samples().first, q.samples().count));
+    return rows;
+  };
+  return system;
+}
+
+json measured(std::vector<Metric> metrics, MetricContext context, const Batch& samples) {
+  System system = repeating(samples, context.comm);
+  context.samples = samples.size();
+  const Measurement measurement(std::move(metrics), std::move(context));
+  json result = measurement(system, measurement.drawing(1));
+  result.update(measurement.about());
+  return result;
+}
 
 class Measures : public testing::Test {
  protected:
@@ -35,13 +59,18 @@ class Measures : public testing::Test {
     for (int i = 0; i < 3; ++i) trainer_->step();
     return *trainer_;
   }
-  Metric metric(const std::string& name, int64_t batch = 8, int64_t samples = 48) {
-    return make_metric(name, trainer_->system(), *data_, host_,
-                       {.batch = batch, .samples = samples, .seed = 3});
+  // Of samples as they are, drawn by a system that repeats them in order.
+  MetricContext context(int64_t samples) {
+    return {.comm = host_, .data = data_, .system = &trainer_->system(), .samples = samples, .batch = 8};
   }
-  // Of all ranks what rank 0 got.
-  double value(const Metric& metric, const Batch& samples) const {
-    return std::stod(host_.broadcast_text(fmt::format("{}", metric.value(samples))));
+  json found(const std::vector<std::string>& names, const Batch& samples) {
+    return measured(choose_metrics(names, context(samples.size())), context(samples.size()), samples);
+  }
+  json found(const std::string& name, const Batch& samples) {
+    return found(std::vector<std::string>{name}, samples);
+  }
+  double value(const std::string& name, const Batch& samples) {
+    return found(name, samples).at(find_metric(name).key).get<double>();
   }
   // Four centres, of which samples lie at the first `covered`; `bad` of ten lie nowhere.
   static Batch points(int64_t covered, int64_t bad) {
@@ -66,26 +95,25 @@ class Measures : public testing::Test {
 
 TEST_F(Measures, ModesIsTheShareOfGoodSamplesTimesTheShareOfModes) {
   start("gan-ns", {"batch=8"}, mixture());
-  const Metric modes = metric("modes");
-  EXPECT_NEAR(value(modes, points(4, 0)), 1, 1e-12);
-  EXPECT_NEAR(value(modes, points(2, 0)), 0.5, 1e-12);
-  EXPECT_NEAR(value(modes, points(1, 0)), 0.25, 1e-12);
-  EXPECT_NEAR(value(modes, points(4, 3)), 0.7, 1e-12);
-  EXPECT_EQ(value(modes, points(4, 10)), 0);
-  EXPECT_TRUE(modes.better(value(modes, points(4, 0)), value(modes, points(3, 0))));
-  EXPECT_FALSE(modes.better(value(modes, points(4, 5)), value(modes, points(4, 4))));
+  const Metric& modes = find_metric("modes");
+  EXPECT_NEAR(value("modes", points(4, 0)), 1, 1e-12);
+  EXPECT_NEAR(value("modes", points(2, 0)), 0.5, 1e-12);
+  EXPECT_NEAR(value("modes", points(1, 0)), 0.25, 1e-12);
+  EXPECT_NEAR(value("modes", points(4, 3)), 0.7, 1e-12);
+  EXPECT_EQ(value("modes", points(4, 10)), 0);
+  EXPECT_TRUE(modes.better(value("modes", points(4, 0)), value("modes", points(3, 0))));
+  EXPECT_FALSE(modes.better(value("modes", points(4, 5)), value("modes", points(4, 4))));
 }
 
 TEST_F(Measures, CriticIsTheMeanOutputOfTheOwnD) {
   for (const std::string system : {"wgan-gp", "cgan"}) {
     Trainer& trainer = start(system, {"batch=8", "d.norm=none"}, test::images(50));
     const Batch samples = draw_samples(trainer.system(), {.count = 48, .seed = 1});
-    const Metric critic = metric("critic");
     const Net d = *trainer.system().find("D");
     at::NoGradGuard no_grad;
     const torch::Tensor y = samples.has("label") ? samples["label"] : torch::Tensor();
-    EXPECT_NEAR(value(critic, samples), d({samples["image"], y}).x.mean().item<double>(), 1e-12) << system;
-    EXPECT_TRUE(critic.higher_is_better);
+    EXPECT_NEAR(value("critic", samples), d({samples["image"], y}).x.mean().item<double>(), 1e-12) << system;
+    EXPECT_TRUE(find_metric("critic").higher_is_better);
   }
 }
 
@@ -94,22 +122,23 @@ TEST_F(Measures, CriticJudgesInBatchesAsItWasTrainedAndLeavesBuffersAlone) {
   const Batch samples{{"image", real_samples(*data_, "image", 0, {0, 48}, torch::kDouble)}};
   const auto digest_of = [&] { return digest([&](StateVisitor& v) { trainer.visit(v); }); };
   const uint64_t before = digest_of();
-  const double whole = value(metric("critic"), samples);
+  const double whole = value("critic", samples);
   EXPECT_EQ(digest_of(), before);
   Batch two;  // batches in another order: the same mean
   two.set("image", torch::cat({samples["image"].narrow(0, 24, 24), samples["image"].narrow(0, 0, 24)}));
-  EXPECT_NEAR(value(metric("critic"), two), whole, 1e-12);
+  EXPECT_NEAR(value("critic", two), whole, 1e-12);
   Batch mixed;  // samples in other batches: another one, for D compares within them
   mixed.set("image", samples["image"].view({8, 6, 1, 16, 16}).transpose(0, 1).reshape({48, 1, 16, 16}));
-  EXPECT_GT(std::abs(value(metric("critic"), mixed) - whole), 1e-9);
+  EXPECT_GT(std::abs(value("critic", mixed) - whole), 1e-9);
 }
 
 TEST_F(Measures, FdIsSmallForTheDataAndLargeForNoise) {
   start("cgan", {"batch=8"}, test::images(200));
-  const Metric fd = metric("fd", 8, 96);
-  const double of_data = value(fd, {{"image", real_samples(*data_, "image", 3, {0, 96}, torch::kFloat)}});
-  const double of_others = value(fd, {{"image", real_samples(*data_, "image", 3, {100, 96}, torch::kFloat)}});
-  const double of_nothing = value(fd, {{"image", torch::zeros({96, 1, 16, 16})}});
+  const Metric& fd = find_metric("fd");
+  const double of_data = value("fd", {{"image", real_samples(*data_, "image", 1, {0, 96}, torch::kFloat)}});
+  const double of_others =
+      value("fd", {{"image", real_samples(*data_, "image", 1, {100, 96}, torch::kFloat)}});
+  const double of_nothing = value("fd", {{"image", torch::zeros({96, 1, 16, 16})}});
   EXPECT_NEAR(of_data, 0, 1e-6);
   EXPECT_TRUE(fd.better(of_data, of_others));
   EXPECT_TRUE(fd.better(of_others, of_nothing));
@@ -135,27 +164,34 @@ Batch in_turn(const Dataset& data) {
   return {{"image", to_model(read["image"], torch::kCPU, torch::kFloat)}, {"label", read["label"]}};
 }
 
+// By agreement and fd.
+json judged(const Batch& samples, const std::shared_ptr<Dataset>& data,
+            const std::shared_ptr<Dataset>& held_out = nullptr) {
+  MetricContext context{.comm = test::world().comm("cpu"), .data = data, .held_out = held_out};
+  return measured(choose_metrics({}, context), context, samples);
+}
+
 TEST(Evaluation, KnowsEveryClassOfDataPackedClassByClass) {
   const auto data = by_class(100);
-  const auto found = measure(in_turn(*data), *data, nullptr, 1);
+  const auto found = judged(in_turn(*data), data);
   EXPECT_GT(found.at("classifier_accuracy").get<double>(), 0.95);
   EXPECT_NEAR(found.at("majority_share").get<double>(), 1.0 / 3, 0.01);
   EXPECT_GT(found.at("agreement").get<double>(), 0.95);
   EXPECT_EQ(found.at("fd_samples"), 150);
   // Two halves of the data are alike, and like the data; one class is not.
-  const double floor = found.at("fd_classifier_real_against_real");
+  const double floor = found.at("fd_real_against_real");
   const Batch all = in_turn(*data);
   Batch one;
   for (const auto& [name, values] : all)
     one.set(name, values.index_select(0, all["label"].eq(0).nonzero().flatten()).repeat_interleave(2, 0));
-  const double of_one = measure(one, *data, nullptr, 1).at("fd_classifier");
+  const double of_one = judged(one, data).at("fd");
   EXPECT_LT(floor, 0.05 * of_one);
-  EXPECT_LT(found.at("fd_classifier").get<double>(), 0.05 * of_one);
+  EXPECT_LT(found.at("fd").get<double>(), 0.05 * of_one);
 }
 
 TEST(Evaluation, TestsTheClassifierOnValidationDataWhereThereAreSome) {
   const auto data = by_class(100), others = by_class(40, 1);
-  const auto found = measure(in_turn(*data), *data, others.get(), 1);
+  const auto found = judged(in_turn(*data), data, others);
   EXPECT_EQ(found.at("classifier_tested_on"), "validation");
   EXPECT_LT(found.at("classifier_accuracy").get<double>(), 0.05);  // on labels that are all wrong
   EXPECT_GT(found.at("agreement").get<double>(), 0.95);
@@ -164,19 +200,23 @@ TEST(Evaluation, TestsTheClassifierOnValidationDataWhereThereAreSome) {
 TEST(Evaluation, WarnsOfAClassifierThatGuesses) {
   const auto data = by_class(60), mislabelled = by_class(20, 1);
   testing::internal::CaptureStderr();
-  measure(in_turn(*data), *data, mislabelled.get(), 1);
-  measure(in_turn(*data), *data, nullptr, 1);
+  judged(in_turn(*data), data, mislabelled);
+  judged(in_turn(*data), data);
   const std::string said = testing::internal::GetCapturedStderr();
   const size_t first = said.find("naming their commonest class");
+  if (test::world().comm("cpu").rank() != 0) {  // rank 0 says it
+    EXPECT_EQ(first, std::string::npos);
+    return;
+  }
   ASSERT_NE(first, std::string::npos) << said;
   EXPECT_EQ(said.find("naming their commonest class", first + 1), std::string::npos) << said;
 }
 
 TEST(Evaluation, WorksOnAFewImagesOrSaysWhatIsMissing) {
   const auto few = by_class(4);
-  EXPECT_EQ(measure(in_turn(*few), *few, nullptr, 1).at("fd_samples"), 6);
+  EXPECT_EQ(judged(in_turn(*few), few).at("fd_samples"), 6);
   const auto single = by_class(1);
-  EXPECT_THAT(test::error_of([&] { measure(in_turn(*single), *single, nullptr, 1); }),
+  EXPECT_THAT(test::error_of([&] { judged(in_turn(*single), single); }),
               testing::HasSubstr("two images or more of a class"));
 }
 
@@ -210,11 +250,59 @@ TEST_F(Measures, RealSamplesStandInTheLayoutOfDrawnOnes) {
       EXPECT_NEAR(real[0][y][k * column + column / 2].item<double>(), 100.0 * double(k) + 10, 11) << k;
 }
 
+// One rank and several, pieces of any size: the same numbers.
+TEST(Evaluation, IsTheSameOnAnyNumberOfRanks) {
+  const auto data = by_class(40);
+  const Batch samples = in_turn(*data);
+  MetricContext alone{.data = data};
+  alone.features = std::make_shared<Classifier>(data, nullptr, 1, World::alone(), "");
+  MetricContext together = alone;
+  together.comm = test::world().comm("cpu");
+  const auto chosen = choose_metrics({}, alone);
+  const json one = measured(chosen, alone, samples), all = measured(chosen, together, samples);
+  for (const auto& [key, number] : one.items())
+    if (number.is_number()) {
+      const double value = number.get<double>();
+      EXPECT_NEAR(all.at(key).get<double>(), value, 1e-9 * std::abs(value)) << key;
+    }
+}
+
+TEST(Evaluation, KeepsTheClassifierForTheNextCall) {
+  const Comm host = test::world().comm("cpu");
+  const std::string cache = host.broadcast_text(test::Folder() / "cache");
+  const auto data = by_class(40);
+  const Classifier trained(data, nullptr, 1, host, cache);
+  testing::internal::CaptureStderr();
+  const Classifier kept(data, nullptr, 1, host, cache);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");  // nothing was trained
+  EXPECT_EQ(kept.name(), trained.name());
+  EXPECT_EQ(kept.accuracy(), trained.accuracy());
+  const torch::Tensor images = in_turn(*data)["image"];
+  EXPECT_TRUE(kept.see(images).features.equal(trained.see(images).features));
+  const Classifier other(by_class(41), nullptr, 1, host, cache);
+  EXPECT_NE(other.name(), trained.name());
+  // A file that is damaged is made anew.
+  host.together([&] {
+    if (host.rank() != 0) return;
+    for (const auto& file : fs::directory_iterator(cache)) fs::resize_file(file.path(), 100);
+  });
+  const Classifier again(data, nullptr, 1, host, cache);
+  EXPECT_EQ(again.name(), trained.name());
+  host.together([&] {
+    if (host.rank() == 0) fs::remove_all(cache);
+  });
+}
+
 TEST_F(Measures, AMetricThatDoesNotFitIsAnError) {
   start("gan-ns", {"batch=8"}, mixture());
-  EXPECT_THROW(metric("fd"), Error);
+  EXPECT_THAT(test::error_of([&] { choose_metrics({"fd"}, context(50)); }),
+              testing::HasSubstr("metric fd needs a system that draws images"));
+  EXPECT_THAT(test::error_of([&] { Measurement({find_metric("fd")}, context(50)); }),
+              testing::HasSubstr("metric fd needs"));
+  EXPECT_EQ(choose_metrics({}, context(50)).size(), 1);  // modes
   start("gan-ns", {"batch=8"}, test::images(50));
-  EXPECT_THROW(metric("modes"), Error);
+  EXPECT_THROW(choose_metrics({"modes"}, context(50)), Error);
+  EXPECT_THAT(test::error_of([&] { find_metric("mode"); }), testing::HasSubstr("modes"));
 }
 
 // A system that makes [N, 1, 8, 8, 8] of a field of that shape.

@@ -1,4 +1,4 @@
-#include "launch/train/trainer.h"
+#include "launch/engine/trainer.h"
 
 #include <algorithm>
 #include <set>

@@ -6,7 +6,7 @@
 
 #include "data/feed/loader.h"
 #include "launch/run/train_options.h"
-#include "launch/train/graphs.h"
+#include "launch/engine/graphs.h"
 
 namespace saddle {
 

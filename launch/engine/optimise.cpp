@@ -1,4 +1,4 @@
-#include "launch/train/optimise.h"
+#include "launch/engine/optimise.h"
 
 #include <ATen/ops/maximum.h>
 

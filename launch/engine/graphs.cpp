@@ -1,4 +1,4 @@
-#include "launch/train/graphs.h"
+#include "launch/engine/graphs.h"
 
 #include <algorithm>
 

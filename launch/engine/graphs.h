@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "dist/cuda/plugin.h"
-#include "launch/train/optimise.h"
+#include "launch/engine/optimise.h"
 
 namespace saddle {
 
