@@ -6,14 +6,12 @@
 
 #include "dist/error.h"
 #include "dist/tensor.h"
+#include "losses/metrics/features.h"
 
 namespace saddle {
 namespace {
 
 using torch::Tensor;
-
-constexpr int64_t kMatrixFree =
-    2;  // cdist without the product form, which loses half the digits of small distances
 
 bool is_plane(int64_t dimensions) {
   return dimensions <= 2;
@@ -30,8 +28,10 @@ void check(const Tensor& samples, const Tensor& centers, double sigma) {
 }
 
 double smallest_distance(const Tensor& centers) {
-  auto distances = torch::cdist(centers, centers, 2, kMatrixFree);
-  return distances.fill_diagonal_(std::numeric_limits<double>::infinity()).min().item<double>();
+  return distances(centers, centers)
+      .fill_diagonal_(std::numeric_limits<double>::infinity())
+      .min()
+      .item<double>();
 }
 
 double reverse_kl(const std::vector<int64_t>& counts, int64_t good) {
@@ -50,7 +50,7 @@ Tensor mode_counts(const Tensor& samples, const Tensor& centers, double sigma) {
   torch::NoGradGuard no_grad;
   const Tensor x = samples.to(torch::kCPU, torch::kDouble), c = centers.to(torch::kCPU, torch::kDouble);
   if (x.size(0) == 0) return torch::zeros({c.size(0)}, torch::kLong);
-  const auto [distance, nearest] = torch::cdist(x, c, 2, kMatrixFree).min(1);  // [N], [N]
+  const auto [distance, nearest] = distances(x, c).min(1);  // [N], [N]
   const Tensor good = distance < (is_plane(x.size(1)) ? 3 * sigma : 0.25 * smallest_distance(c));
   return torch::bincount(nearest.masked_select(good), {}, c.size(0));
 }
