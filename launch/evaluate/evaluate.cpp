@@ -89,7 +89,7 @@ void add_evaluate(CLI::App& app, Command& chosen) {
       "of the samples");
   sub->add_option("run", flags->run, "Run folder; the result is printed and kept in RUN/evaluation.json")
       ->required();
-  sub->add_option("--metrics", flags->metrics, "Only these, such as fd,agreement");
+  sub->add_option("--metrics", flags->metrics, "Only these, such as fd,agreement; all: all that fit");
   sub->add_option("--n", flags->count, "Samples to measure")
       ->check(CLI::Range(100, 1000000))
       ->capture_default_str();

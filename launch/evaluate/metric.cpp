@@ -75,9 +75,13 @@ bool Metric::better(double a, double b) const {
 }
 
 const std::vector<Metric>& metrics() {
-  static const std::vector<Metric> all = {mode_metric(),      error_metric(),   stacked_metric(),
-                                          agreement_metric(), frechet_metric(), critic_metric()};
-  return all;
+  static const std::vector<Metric> table = [] {
+    std::vector<Metric> all = {mode_metric(),      error_metric(),   stacked_metric(),
+                               agreement_metric(), frechet_metric(), critic_metric()};
+    for (Metric& metric : feature_set_metrics()) all.push_back(std::move(metric));
+    return all;
+  }();
+  return table;
 }
 
 std::vector<std::string> metric_names() {
@@ -99,16 +103,18 @@ const Metric& find_metric(const std::string& name) {
 std::vector<std::string> parse_metrics(const std::string& text) {
   std::vector<std::string> names;
   std::istringstream in(text);
-  for (std::string name; std::getline(in, name, ',');) names.push_back(find_metric(name).name);
+  for (std::string name; std::getline(in, name, ',');)
+    names.push_back(name == "all" ? name : find_metric(name).name);
   return names;
 }
 
 std::vector<Metric> choose_metrics(const std::vector<std::string>& names, const MetricContext& context) {
   std::vector<Metric> chosen;
   std::string missing;
+  const bool all = std::find(names.begin(), names.end(), "all") != names.end();
   for (const Metric& metric : metrics()) {
     const bool asked = std::find(names.begin(), names.end(), metric.name) != names.end();
-    if (names.empty() ? !metric.standard : !asked) continue;
+    if (!all && (names.empty() ? !metric.standard : !asked)) continue;
     const std::string misfit = metric.misfit(context);
     require(!asked || misfit.empty(), Exit::usage, "metric {} {}", metric.name, misfit);
     if (misfit.empty())
@@ -139,13 +145,15 @@ Measurement::Measurement(std::vector<Metric> metrics, MetricContext context)
   for (const Metric& metric : metrics_) make_.push_back(metric.prepare(context_));
 }
 
-json Measurement::operator()(System& system, const Drawing& asked) const {
+void Measurement::measure(System& system, Drawing drawing, bool in_batches, json& result) const {
   std::vector<std::unique_ptr<Meter>> meters;
-  for (const auto& make : make_) meters.push_back(make());
-  const bool features = context_.real != nullptr;
-  const bool in_batches =
-      std::any_of(metrics_.begin(), metrics_.end(), [](const Metric& m) { return m.in_batches; });
-  Drawing drawing = asked;
+  bool features = false;
+  for (size_t i = 0; i < metrics_.size(); ++i) {
+    if (metrics_[i].in_batches != in_batches) continue;
+    meters.push_back(make_[i]());
+    features = features || metrics_[i].features;
+  }
+  if (meters.empty()) return;
   if (in_batches) drawing.count -= drawing.count % context_.batch;
   draw_pieces(system, drawing, context_.comm, in_batches ? context_.batch : 0,
               [&](const Batch& samples, Range places) {
@@ -153,8 +161,12 @@ json Measurement::operator()(System& system, const Drawing& asked) const {
                 if (features) piece.seen = context_.features->see((*samples.begin()).second);
                 for (const auto& meter : meters) meter->add(piece);
               });
-  json result = json::object();
   for (const auto& meter : meters) result.update(meter->result());
+}
+
+json Measurement::operator()(System& system, const Drawing& drawing) const {
+  json result = json::object();
+  for (const bool in_batches : {false, true}) measure(system, drawing, in_batches, result);
   return result;
 }
 

@@ -77,7 +77,7 @@ struct Metric {
 const std::vector<Metric>& metrics();
 std::vector<std::string> metric_names();
 const Metric& find_metric(const std::string& name);  // Exit::usage names the nearest
-// Those of these names; none: the standard ones that fit. Exit::usage says what is missing for one that was
+// Those of these names, "all" for all that fit; none: the standard ones that fit. Exit::usage says what is missing for one that was
 // asked for, or, where none fits, for each.
 std::vector<Metric> choose_metrics(const std::vector<std::string>& names, const MetricContext& context);
 // "fd,modes".
@@ -87,7 +87,7 @@ class Measurement {
  public:
   // Collective. Trains the classifier where a metric needs one; Exit::usage if one does not fit.
   Measurement(std::vector<Metric> metrics, MetricContext context);
-  // Collective. All metrics' results in one object; of whole batches, where a metric asks for batches.
+  // Collective. All metrics' results in one object; those in batches are of whole ones.
   nlohmann::json operator()(System& system, const Drawing& drawing) const;
   // Of the context's samples: of a classifier those of held-out data, if there are any.
   Drawing drawing(uint64_t seed) const;
@@ -96,6 +96,7 @@ class Measurement {
   nlohmann::json about() const;  // of the feature net and the real images, if there are any
 
  private:
+  void measure(System& system, Drawing drawing, bool in_batches, nlohmann::json& result) const;
   std::vector<Metric> metrics_;
   MetricContext context_;
   std::vector<std::function<std::unique_ptr<Meter>()>> make_;
@@ -108,6 +109,7 @@ Metric frechet_metric();
 Metric error_metric();
 Metric stacked_metric();
 Metric critic_metric();
+std::vector<Metric> feature_set_metrics();
 
 // Why data or system are none of labelled images; "": they are.
 std::string no_labelled_images(const MetricContext& context);

@@ -258,7 +258,8 @@ TEST(Evaluation, IsTheSameOnAnyNumberOfRanks) {
   alone.features = std::make_shared<Classifier>(data, nullptr, 1, World::alone(), "");
   MetricContext together = alone;
   together.comm = test::world().comm("cpu");
-  const auto chosen = choose_metrics({}, alone);
+  const auto chosen = choose_metrics({"all"}, alone);
+  EXPECT_EQ(chosen.size(), 7u);
   const json one = measured(chosen, alone, samples), all = measured(chosen, together, samples);
   for (const auto& [key, number] : one.items())
     if (number.is_number()) {

@@ -2,7 +2,8 @@
 // of other real images: its noise floor.
 #include "losses/metrics/frechet.h"
 
-#include "dist/differentiable.h"
+#include <algorithm>
+
 #include "launch/evaluate/metric.h"
 
 namespace saddle {
@@ -10,26 +11,46 @@ namespace {
 
 using nlohmann::json;
 
+// Collective. The Gaussian of all ranks' features.
+Gaussian of_all_ranks(const Gaussian& mine, const Comm& comm) {
+  std::vector<torch::Tensor> gathered;
+  for (const torch::Tensor& tensor : mine.tensors())
+    gathered.push_back(comm.all_gather(tensor.to(comm.device()), "features").cpu());
+  Gaussian all(mine.dims());
+  for (int rank = 0; rank < comm.size(); ++rank) {
+    std::vector<torch::Tensor> theirs;
+    for (const torch::Tensor& tensor : gathered) theirs.push_back(tensor[rank]);
+    all.merge(Gaussian::from(theirs));
+  }
+  return all;
+}
+
+Gaussian of_all_ranks(const torch::Tensor& features, const Comm& comm) {
+  Gaussian mine(features.size(1));
+  mine.add(features);
+  return of_all_ranks(mine, comm);
+}
+
 class Frechet final : public Meter {
  public:
-  Frechet(torch::Tensor real, int64_t count, double floor, const Comm& comm)
-      : real_(std::move(real)), count_(count), floor_(floor), comm_(comm) {}
+  Frechet(std::shared_ptr<const Gaussian> real, double floor, const Comm& comm)
+      : real_(std::move(real)), floor_(floor), comm_(comm), mine_(real_->dims()) {}
   void add(const Piece& piece) override {
     // As many as there are real ones: a distance is larger among fewer.
-    const int64_t wanted = std::clamp<int64_t>(count_ - piece.places.first, 0, piece.places.count);
-    features_.push_back(piece.seen.features.narrow(0, 0, wanted));
+    const int64_t wanted = std::clamp<int64_t>(real_->count() - piece.places.first, 0, piece.places.count);
+    mine_.add(piece.seen.features.narrow(0, 0, wanted));
   }
   json result() override {
-    const torch::Tensor all = rows_of_all_ranks(torch::cat(features_), comm_, "features");
-    return {{"fd", frechet_distance(all, real_)}, {"fd_real_against_real", floor_}, {"fd_samples", count_}};
+    return {{"fd", frechet_distance(of_all_ranks(mine_, comm_), *real_)},
+            {"fd_real_against_real", floor_},
+            {"fd_samples", real_->count()}};
   }
 
  private:
-  torch::Tensor real_;
-  int64_t count_;
+  std::shared_ptr<const Gaussian> real_;
   double floor_;
   Comm comm_;
-  std::vector<torch::Tensor> features_;
+  Gaussian mine_;
 };
 
 }  // namespace
@@ -41,11 +62,9 @@ Metric frechet_metric() {
           .features = true,
           .misfit = no_labelled_images,
           .prepare = [](const MetricContext& c) {
-            const torch::Tensor real = rows_of_all_ranks(c.real->some, c.comm, "real features"),
-                                others = rows_of_all_ranks(c.real->others, c.comm, "real features");
-            return [real, count = c.real->count, floor = frechet_distance(others, real), comm = c.comm] {
-              return std::make_unique<Frechet>(real, count, floor, comm);
-            };
+            const auto real = std::make_shared<const Gaussian>(of_all_ranks(c.real->some, c.comm));
+            const double floor = frechet_distance(of_all_ranks(c.real->others, c.comm), *real);
+            return [=, comm = c.comm] { return std::make_unique<Frechet>(real, floor, comm); };
           }};
 }
 
