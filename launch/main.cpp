@@ -51,7 +51,7 @@ int report(World& world, const Error& error) {
 
 // Ranks that did not find each other would each do all the work, and fight for its files.
 void require_whole_world(const Comm& host) {
-  const doctor::Verdict verdict = doctor::judge_world(host);
+  const doctor::Verdict verdict = doctor::verdict_on_world(host);
   host.together([&] {
     require(verdict.status != doctor::Status::failure, Exit::usage, "{}: {}", verdict.found, verdict.advice);
   });

@@ -84,7 +84,7 @@ Verdict describe_binding(const json& facts, bool which) {
 
 }  // namespace
 
-Verdict judge_binding(const std::vector<Binding>& ranks) {
+Verdict verdict_on_binding(const std::vector<Binding>& ranks) {
   std::vector<std::string> hosts;
   for (const Binding& b : ranks) hosts.push_back(b.host);
   Verdict worst{Status::ok, "no core has more threads than it can run"};
@@ -139,7 +139,7 @@ Lines check_cores(const Comm& comm, int64_t threads) {
   const Lines shared = all("cores", answers, "", [](const Answers& of_ranks) {
     std::vector<Binding> ranks;
     for (const Answer& a : of_ranks) ranks.push_back(binding_of(a));
-    return judge_binding(ranks);
+    return verdict_on_binding(ranks);
   });
   return join({lines, shared});
 }

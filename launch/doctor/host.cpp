@@ -43,7 +43,7 @@ std::string only_versions(const std::string& cuda) {
   return cuda.substr(0, std::min(cuda.find(", not in use"), cuda.find(": ")));
 }
 
-Verdict judge_versions(const json& facts) {
+Verdict verdict_on_versions(const json& facts) {
   const std::string cuda = only_versions(facts.at("CUDA and NCCL"));
   const std::string found =
       fmt::format("saddle {}, LibTorch {}, {}, HDF5 {}, {}", facts.at("saddle").get<std::string>(),
@@ -107,7 +107,7 @@ std::string limit_text(int64_t bytes) {
   return bytes == INT64_MAX ? "unlimited" : text_of_bytes(double(bytes));
 }
 
-Verdict judge_open_files(const json& facts, int64_t files) {
+Verdict verdict_on_open_files(const json& facts, int64_t files) {
   constexpr int64_t kOwn = 128, kComfortable = 1024;  // libraries, sockets, checkpoints
   const int64_t limit = facts.at("nofile");
   const std::string found =
@@ -120,7 +120,7 @@ Verdict judge_open_files(const json& facts, int64_t files) {
                                                       : Verdict{Status::ok, found};
 }
 
-Verdict judge_ulimits(const json& facts) {
+Verdict verdict_on_ulimits(const json& facts) {
   const int64_t memlock = facts.at("memlock"), stack = facts.at("stack");
   const std::string found =
       fmt::format("stack {}, locked memory {}, core files {}", limit_text(stack), limit_text(memlock),
@@ -145,7 +145,7 @@ Lines check_program(const Comm& comm) {
   const Answers libraries = ask(comm, "versions", kLimit, [] { return versions(); });
   const Answers binary = ask(comm, "binary", kLimit, [] { return json(hash_file("/proc/self/exe")); });
   const Answers variables = ask(comm, "environment", kLimit, environment);
-  Lines lines = each("versions", libraries, "", judge_versions);
+  Lines lines = each("versions", libraries, "", verdict_on_versions);
   if (lines.size() > 1)
     for (Line& line : lines) {
       line.verdict.status = Status::failure;
@@ -165,7 +165,7 @@ Lines check_program(const Comm& comm) {
   return join({lines, of_binary, of_variables});
 }
 
-Verdict judge_devices(const std::vector<Devices>& ranks, const std::string& device) {
+Verdict verdict_on_devices(const std::vector<Devices>& ranks, const std::string& device) {
   const bool must = device == "cuda";
   std::vector<int> with, without, crowded, blind;
   std::vector<std::string> hosts;
@@ -226,7 +226,7 @@ Lines check_devices(const Comm& comm, const std::string& device) {
                                          .count = a.facts.at("count"),
                                          .file = a.facts.at("file"),
                                          .why = a.facts.at("why")});
-                      return judge_devices(ranks, device);
+                      return verdict_on_devices(ranks, device);
                     });
   const bool any = std::any_of(answers.begin(), answers.end(),
                                [](const Answer& a) { return a.error.empty() && a.facts.at("count") > 0; });
@@ -243,8 +243,8 @@ Lines check_devices(const Comm& comm, const std::string& device) {
 Lines check_limits(const Comm& comm, int64_t files) {
   const Answers answers = ask(comm, "ulimit", kLimit, limits);
   Lines lines =
-      each("open files", answers, "", [=](const json& facts) { return judge_open_files(facts, files); });
-  return join({lines, each("ulimit", answers, "", judge_ulimits)});
+      each("open files", answers, "", [=](const json& facts) { return verdict_on_open_files(facts, files); });
+  return join({lines, each("ulimit", answers, "", verdict_on_ulimits)});
 }
 
 }  // namespace saddle::doctor

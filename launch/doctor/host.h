@@ -29,7 +29,7 @@ struct Binding {
   double quota = 0;        // cores' worth of time its cgroup allows; 0: no limit
 };
 // By rank. About the worst off host: more threads than cores, or cores that nobody uses.
-Verdict judge_binding(const std::vector<Binding>& ranks);
+Verdict verdict_on_binding(const std::vector<Binding>& ranks);
 
 struct Devices {
   std::string host;
@@ -38,7 +38,7 @@ struct Devices {
   bool file = false;     // the driver's device file is there
   std::string why = {};  // none is usable
 };
-Verdict judge_devices(const std::vector<Devices>& ranks, const std::string& device);
+Verdict verdict_on_devices(const std::vector<Devices>& ranks, const std::string& device);
 
 // Files in `folder` by which ranks of a host talked (OpenMPI's and NCCL's), this user's, old ones that no
 // process has mapped any more: a job that was killed with its launcher leaves them.

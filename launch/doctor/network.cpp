@@ -61,7 +61,7 @@ double median(const std::vector<Link>& links, Key key) {
   return values[values.size() / 2];
 }
 
-Lines judge_kind(const std::string& check, const std::vector<Link>& links,
+Lines verdict_on_kind(const std::string& check, const std::vector<Link>& links,
                  const std::vector<std::string>& hosts) {
   constexpr size_t kNamed = 5;
   if (links.empty()) return {};
@@ -112,11 +112,11 @@ Lines check_collectives(World& world, const Comm& comm, const std::string& devic
   return cuda || failed ? join({lines, nccl}) : lines;
 }
 
-Lines judge_links(const std::vector<Link>& links, const std::vector<std::string>& hosts) {
+Lines verdict_on_links(const std::vector<Link>& links, const std::vector<std::string>& hosts) {
   std::vector<Link> within, between;
   for (const Link& link : links)
     (hosts[size_t(link.a)] == hosts[size_t(link.b)] ? within : between).push_back(link);
-  return join({judge_kind("within a host", within, hosts), judge_kind("between hosts", between, hosts)});
+  return join({verdict_on_kind("within a host", within, hosts), verdict_on_kind("between hosts", between, hosts)});
 }
 
 Lines check_links(const Comm& comm, bool quick) {
@@ -132,10 +132,10 @@ Lines check_links(const Comm& comm, bool quick) {
   std::vector<Link> links;
   for (const json& l : answers[0].facts)
     links.push_back({.a = l[0], .b = l[1], .seconds = l[2], .bytes_per_second = l[3]});
-  return judge_links(links, hosts_of(comm));
+  return verdict_on_links(links, hosts_of(comm));
 }
 
-Verdict judge_clocks(const std::vector<double>& offsets, const std::vector<std::string>& hosts) {
+Verdict verdict_on_clocks(const std::vector<double>& offsets, const std::vector<std::string>& hosts) {
   constexpr double kTolerated = 1;
   std::vector<int> wrong;
   double worst = 0;
@@ -156,7 +156,7 @@ Lines check_clocks(const Comm& comm) {
   const Answers answers = ask_together(comm, "clocks", [&] { return json(clock_offsets(comm)); });
   const Lines broken = errors("clocks", answers, "see what MPI printed");
   if (!broken.empty()) return broken;
-  return {{"clocks", judge_clocks(answers[0].facts, hosts_of(comm))}};
+  return {{"clocks", verdict_on_clocks(answers[0].facts, hosts_of(comm))}};
 }
 
 }  // namespace saddle::doctor

@@ -15,10 +15,10 @@ Lines check_clocks(const Comm& comm);
 // Links within a host are compared with each other, and so are those between hosts: one that has less than a
 // quarter of the median's bandwidth, or ten times its round trip and more than a millisecond, is an outlier.
 // Fewer than three of a kind are not judged.
-Lines judge_links(const std::vector<Link>& links, const std::vector<std::string>& hosts);
+Lines verdict_on_links(const std::vector<Link>& links, const std::vector<std::string>& hosts);
 
 // Seconds ahead of rank 0, by rank. Over one second, the times in logs and of files on shared storage
 // contradict each other, and tickets and certificates of the site begin to be refused.
-Verdict judge_clocks(const std::vector<double>& offsets, const std::vector<std::string>& hosts);
+Verdict verdict_on_clocks(const std::vector<double>& offsets, const std::vector<std::string>& hosts);
 
 }  // namespace saddle::doctor

@@ -73,7 +73,7 @@ std::vector<std::string> listening() {
   return found;
 }
 
-Verdict judge_ports(const std::vector<std::vector<std::string>>& ports, const std::vector<std::string>& doors,
+Verdict verdict_on_ports(const std::vector<std::vector<std::string>>& ports, const std::vector<std::string>& doors,
                     const std::vector<std::string>& hosts) {
   std::string found = fmt::format("watchdogs: {} (a token, closed since all ranks are there)",
                                   doors.empty() ? "none" : fmt::format("{}", fmt::join(doors, ", ")));
@@ -97,7 +97,7 @@ Lines check_ports(const World& world, const Comm& comm) {
   return all("ports", answers, "see /proc/net/tcp", [&](const Answers& of_ranks) {
     std::vector<std::vector<std::string>> ports;
     for (const Answer& a : of_ranks) ports.push_back(a.facts.get<std::vector<std::string>>());
-    return judge_ports(ports, world.watch_doors(), hosts_of(of_ranks));
+    return verdict_on_ports(ports, world.watch_doors(), hosts_of(of_ranks));
   });
 }
 

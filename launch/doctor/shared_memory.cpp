@@ -38,7 +38,7 @@ std::set<std::string> mapped(const std::string& folder) {
 }
 
 // The worst host's: ranks without room, much that lies about, or nothing.
-Verdict judge_shared_memory(const Answers& answers) {
+Verdict verdict_on_shared_memory(const Answers& answers) {
   std::string small, littered, sound;
   for (const auto& [host, ranks] : by_host(hosts_of(answers))) {
     const json& facts = answers[size_t(ranks[0])].facts;
@@ -101,7 +101,7 @@ Lines check_shared_memory(const Comm& comm) {
             {"abandoned_bytes", bytes},
             {"first", abandoned.empty() ? "" : abandoned.front()}};
   });
-  return all(kFolder, answers, "", judge_shared_memory);
+  return all(kFolder, answers, "", verdict_on_shared_memory);
 }
 
 }  // namespace saddle::doctor

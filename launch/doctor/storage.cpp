@@ -108,7 +108,7 @@ double write_and_read(const std::string& file, int64_t bytes) {
   return rate;
 }
 
-Verdict judge_writing(const Answers& answers) {
+Verdict verdict_on_writing(const Answers& answers) {
   std::vector<double> rates;
   for (const Answer& a : answers) rates.push_back(a.facts);
   const auto [least, most] = std::minmax_element(rates.begin(), rates.end());
@@ -124,7 +124,7 @@ std::string unique() {
 
 }  // namespace
 
-Verdict judge_room(const FileSystem& f, Needed needed) {
+Verdict verdict_on_room(const FileSystem& f, Needed needed) {
   const std::string found = fmt::format(
       "{} and {} on {}{}", text_of_bytes(f.free) + " free",
       f.counts_inodes ? fmt::format("{:.0f} files", f.inodes) : "any number of files", f.type,
@@ -170,7 +170,7 @@ Lines check_run_folder(const Comm& comm, const std::string& out, Needed needed, 
   });
   Lines lines = errors("run folder", made, kAdvice);
   if (lines.empty()) {
-    lines.push_back({"space", judge_room(file_system_of(made[0].facts), needed)});
+    lines.push_back({"space", verdict_on_room(file_system_of(made[0].facts), needed)});
     lines.push_back(
         {"run lock",
          {Status::ok, made[0].facts.at("hard_links")
@@ -182,7 +182,7 @@ Lines check_run_folder(const Comm& comm, const std::string& out, Needed needed, 
       wait_for(probe + "/token");
       return write_and_read(fmt::format("{}/rank-{}", probe, rank), bytes);
     });
-    const Lines writing = all("run folder", written, kAdvice, judge_writing);
+    const Lines writing = all("run folder", written, kAdvice, verdict_on_writing);
     lines.insert(lines.begin(), writing.begin(), writing.end());
   }
   ask(comm, "run folder", limit, [=]() -> json {

@@ -24,6 +24,6 @@ struct FileSystem {
   double inodes = 0;  // free; 0 where the file system does not count them
   bool counts_inodes = false;
 };
-Verdict judge_room(const FileSystem& fs, Needed needed);
+Verdict verdict_on_room(const FileSystem& fs, Needed needed);
 
 }  // namespace saddle::doctor

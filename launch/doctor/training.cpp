@@ -203,7 +203,7 @@ Lines check_data(const Comm& comm, const std::string& folder, int64_t samples, d
   return join({lines, sums});
 }
 
-Verdict judge_footprint(const Footprint& f) {
+Verdict verdict_on_footprint(const Footprint& f) {
   const std::string sizes =
       fmt::format("state {}, gradients {}, copy for checkpoints {}", text_of_bytes(double(f.state)),
                   text_of_bytes(double(f.gradients)), text_of_bytes(double(f.copy)));
@@ -250,7 +250,7 @@ Lines check_training(const Comm& comm, const std::shared_ptr<Run>& run, const Op
             worst = f;
         const int64_t checkpoints = most_checkpoints(options);
         needed = {.bytes = checkpoints * worst.state, .files = checkpoints * (comm.size() + 2)};
-        return judge_footprint(worst);
+        return verdict_on_footprint(worst);
       });
 }
 

@@ -32,6 +32,6 @@ struct Footprint {
   int64_t available = 0;
   int64_t copy = 0;  // of this rank's share of the state while a checkpoint is written; part of `peak`
 };
-Verdict judge_footprint(const Footprint& worst);
+Verdict verdict_on_footprint(const Footprint& worst);
 
 }  // namespace saddle::doctor

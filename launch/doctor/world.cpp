@@ -4,7 +4,7 @@
 
 namespace saddle::doctor {
 
-Verdict judge_world(const std::vector<std::string>& hosts, int64_t local_rank, const Launcher& launcher) {
+Verdict verdict_on_world(const std::vector<std::string>& hosts, int64_t local_rank, const Launcher& launcher) {
   const auto size = int64_t(hosts.size());
   std::string places;
   for (const auto& [host, ranks] : by_host(hosts))
@@ -28,12 +28,12 @@ Verdict judge_world(const std::vector<std::string>& hosts, int64_t local_rank, c
   return {Status::ok, found};
 }
 
-Verdict judge_world(const Comm& comm) {
-  return judge_world(comm.all_gather_text(comm.host(), "hosts"), comm.local_rank(), launcher());
+Verdict verdict_on_world(const Comm& comm) {
+  return verdict_on_world(comm.all_gather_text(comm.host(), "hosts"), comm.local_rank(), launcher());
 }
 
 Lines check_world(const Comm& comm) {
-  return {{"world", judge_world(comm)}};
+  return {{"world", verdict_on_world(comm)}};
 }
 
 }  // namespace saddle::doctor

@@ -9,7 +9,7 @@ namespace saddle::doctor {
 Lines check_world(const Comm& comm);  // collective
 
 // What MPI says, host by rank, against what the launcher does.
-Verdict judge_world(const std::vector<std::string>& hosts, int64_t local_rank, const Launcher& launcher);
-Verdict judge_world(const Comm& comm);  // collective; this rank's verdict
+Verdict verdict_on_world(const std::vector<std::string>& hosts, int64_t local_rank, const Launcher& launcher);
+Verdict verdict_on_world(const Comm& comm);  // collective; this rank's verdict
 
 }  // namespace saddle::doctor

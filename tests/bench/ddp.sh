@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # images/s of `saddle train` beside its PyTorch twins (ddp_twin.py), same nets, batch and precision, taking turns in one run;
 # medians and ratios at the end. Needs a built saddle (cluster/setup.sh) and, for the twins only, Python:
-#   tests/bench/ddp.sh [ROUNDS=3] [STEPS=200] [CONFIG...]    CONFIG: mlp dcgan28 dcgan32 dcgan64 wgan-gp (default: all)
+#   tests/bench/ddp.sh [ROUNDS=3] [STEPS=200] [CONFIG...]    CONFIG: mlp dcgan28 dcgan32 dcgan64 wgan-gp (default: all);
+# dcgan28-cl is channels-last on both sides, dcgan28-bf16 in bfloat16, and so of each.
 # PEER_PYTHON: a python with torch 2.11 (else a venv is made in .deps); SHAPES="1x2 2x1": ranks x threads.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,12 +21,23 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 # Sets what CONFIG is on both sides: recipe, sets, twin, data, count (of steps: about as long as dcgan28's).
 describe() {
   count=$steps; sets=(ema=0 batch=64 latent=100 g.width=32 d.width=32); twin=(dcgan --size 28); data=$work/28; recipe=dcgan
+  local variant=
   case $1 in
+    *-cl) variant=cl ;;
+    *-bf16) variant=bf16 ;;
+  esac
+  case ${1%-$variant} in
     mlp) recipe=gan-ns data=$work/ring count=$((10 * steps)); sets=(ema=0 batch=128 latent=16 g.width=128 d.width=128); twin=(mlp --batch 128 --width 128 --latent 16) ;;
     dcgan28) ;;
-    dcgan32 | dcgan64) data=$work/${1#dcgan}; twin=(dcgan --size "${1#dcgan}"); [ "$1" = dcgan32 ] || count=$((steps / 4)) ;;
+    dcgan32 | dcgan64)
+      local size=${1#dcgan}; size=${size%-$variant}
+      data=$work/$size; twin=(dcgan --size "$size"); [ "$size" = 32 ] || count=$((steps / 4)) ;;
     wgan-gp) recipe=wgan-gp twin=(wgan-gp --size 28 --width 16) count=$((steps / 2)); sets=(ema=0 batch=64 latent=100 g.width=16 d.width=16) ;;
     *) echo "no config '$1'" >&2; exit 64 ;;
+  esac
+  case $variant in
+    cl) sets+=(channels_last=true); twin+=(--channels-last) ;;
+    bf16) sets+=(precision=bfloat16); twin+=(--bfloat16) ;;
   esac
 }
 pack() {
@@ -54,10 +66,10 @@ for round in $(seq "$rounds"); do
     done
   done
 done
-echo; echo "float32, images/s, median of $rounds (ranks x threads; load $(cut -d' ' -f1 /proc/loadavg)):"
+echo; echo "images/s, median of $rounds (ranks x threads; load $(cut -d' ' -f1 /proc/loadavg)):"
 for config in "${configs[@]}"; do
   for shape in "${shapes[@]}"; do
     awk -v c="$config" -v s="$shape" -v a="$(median "$work/saddle-$config-$shape")" -v b="$(median "$work/peer-$config-$shape")" \
-      'BEGIN {printf "  %-8s %s   saddle %.0f   PyTorch %.0f   ratio %.2f\n", c, s, a, b, a / b}'
+      'BEGIN {printf "  %-12s %s   saddle %.0f   PyTorch %.0f   ratio %.2f\n", c, s, a, b, a / b}'
   done
 done

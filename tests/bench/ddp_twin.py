@@ -3,6 +3,7 @@
     python tests/bench/ddp_twin.py dcgan --size 32 --ranks 2 --threads 1 --steps 200 --images train-images-idx3-ubyte.gz
     python tests/bench/ddp_twin.py mlp     # the non-saturating GAN on points: three layers of 128
     python tests/bench/ddp_twin.py wgan-gp # gradient penalty through a double backward, five critic steps
+    python tests/bench/ddp_twin.py dcgan --channels-last --bfloat16   # images as NHWC, bfloat16 arithmetic
     python tests/bench/ddp_twin.py dcgan --ranks 1 --device cuda --tf32   # with the data on the device
 
 Prints the images/s of the steps after a warm-up of 20. Batch norm is each rank's own: PyTorch's SyncBatchNorm has no
@@ -82,6 +83,8 @@ def train(rank, o):
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o.tf32
     torch.manual_seed(0)
     g, d = nets(o)
+    if o.channels_last:
+        g, d = (net.to(memory_format=torch.channels_last) for net in (g, d))
     plain_d = d
     if o.ranks > 1:
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29511")
@@ -93,17 +96,23 @@ def train(rank, o):
     opt_g = torch.optim.Adam(g.parameters(), 2e-4, betas, fused=True)
     opt_d = torch.optim.Adam(d.parameters(), 2e-4, betas, fused=True)
 
+    arithmetic = lambda: torch.autocast(o.device, torch.bfloat16, enabled=o.bfloat16)
+
     def critic_step():
         real = data[torch.randint(len(data), (share,))]
         if o.config != "mlp":
             real = real.float() / 127.5 - 1
-        with torch.no_grad():
+        if o.channels_last:
+            real = real.contiguous(memory_format=torch.channels_last)
+        with torch.no_grad(), arithmetic():
             fake = g(torch.randn(share, o.latent))
         opt_d.zero_grad()
-        if wasserstein:
-            (d(fake).mean() - d(real).mean() + penalty(plain_d, real, fake)).backward()
-        else:
-            (softplus(-d(real)).mean() + softplus(d(fake)).mean()).backward()
+        with arithmetic():
+            if wasserstein:
+                loss = d(fake).mean() - d(real).mean() + penalty(plain_d, real, fake.float())
+            else:
+                loss = softplus(-d(real).float()).mean() + softplus(d(fake).float()).mean()
+        loss.backward()
         opt_d.step()
 
     for step in range(WARM_UP + o.steps):
@@ -117,7 +126,8 @@ def train(rank, o):
         for p in d.parameters():
             p.requires_grad_(False)
         opt_g.zero_grad()
-        judged = plain_d(g(torch.randn(share, o.latent)))
+        with arithmetic():
+            judged = plain_d(g(torch.randn(share, o.latent))).float()
         (-judged if wasserstein else softplus(-judged)).mean().backward()
         opt_g.step()
     wait(o)
@@ -132,7 +142,8 @@ if __name__ == "__main__":
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--images")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--tf32", action="store_true")
+    for flag in ("tf32", "channels-last", "bfloat16"):
+        parser.add_argument(f"--{flag}", action="store_true")
     options = parser.parse_args()
     if options.ranks == 1:
         train(0, options)

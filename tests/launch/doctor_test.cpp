@@ -298,22 +298,22 @@ std::vector<Link> links_of(int size) {
 TEST(Links, ASlowPairIsNamedAndFastOnesAreNot) {
   const std::vector<std::string> hosts{"a", "b", "c", "d"};
   std::vector<Link> links = links_of(4);
-  EXPECT_EQ(judge_links(links, hosts).at(0).verdict.status, Status::ok);
+  EXPECT_EQ(verdict_on_links(links, hosts).at(0).verdict.status, Status::ok);
   links[4].bytes_per_second = 4e7;  // 1 and 3
-  const Lines slow = judge_links(links, hosts);
+  const Lines slow = verdict_on_links(links, hosts);
   ASSERT_EQ(slow.size(), 1U);
   EXPECT_EQ(slow[0].verdict.status, Status::warning);
   EXPECT_THAT(slow[0].verdict.found, HasSubstr("rank 1 (b) <-> rank 3 (d)"));
   EXPECT_THAT(slow[0].verdict.found, HasSubstr("40 MB/s"));
   links[4] = {.a = 1, .b = 3, .seconds = 5e-3, .bytes_per_second = 9e8};
-  EXPECT_EQ(judge_links(links, hosts).at(0).verdict.status, Status::warning);
+  EXPECT_EQ(verdict_on_links(links, hosts).at(0).verdict.status, Status::warning);
 }
 
 TEST(Links, AHostIsNotSlowForBeingAwayFromAnother) {
   std::vector<Link> links = links_of(4);  // two hosts of two
   for (Link& l : links)
     if (l.a / 2 == l.b / 2) l.bytes_per_second = 2e10;
-  for (const Line& line : judge_links(links, {"a", "a", "b", "b"}))
+  for (const Line& line : verdict_on_links(links, {"a", "a", "b", "b"}))
     EXPECT_EQ(line.verdict.status, Status::ok);
 }
 
@@ -325,18 +325,18 @@ TEST(Ports, OwnListenersAreFoundAndOpenOnesSaidToBeOpen) {
   close(mine.fd);
   EXPECT_THAT(listening(), testing::Not(testing::Contains(address)));
   const std::vector<std::string> hosts = {"a", "b"}, doors = {"10.0.0.1:50"};
-  const std::string closed = judge_ports({{"127.0.0.1:7"}, {"[::1]:8"}}, doors, hosts).found;
+  const std::string closed = verdict_on_ports({{"127.0.0.1:7"}, {"[::1]:8"}}, doors, hosts).found;
   EXPECT_THAT(closed, HasSubstr("watchdogs: 10.0.0.1:50 (a token, closed"));
   EXPECT_THAT(closed, testing::Not(HasSubstr("password")));
-  const std::string open = judge_ports({{}, {"0.0.0.0:1024"}}, doors, hosts).found;
+  const std::string open = verdict_on_ports({{}, {"0.0.0.0:1024"}}, doors, hosts).found;
   EXPECT_THAT(open, HasSubstr("rank 1 (b): 0.0.0.0:1024; these"));
   EXPECT_THAT(open, HasSubstr("OMPI_MCA_btl_tcp_if_include"));
 }
 
 TEST(Clocks, MoreThanASecondApartIsWrongEitherWay) {
-  EXPECT_EQ(judge_clocks({0, 0.9, -0.9}, {"a", "b", "c"}).status, Status::ok);
+  EXPECT_EQ(verdict_on_clocks({0, 0.9, -0.9}, {"a", "b", "c"}).status, Status::ok);
   for (const double off : {1.5, -1.5}) {
-    const Verdict v = judge_clocks({0, 0, off}, {"a", "b", "c"});
+    const Verdict v = verdict_on_clocks({0, 0, off}, {"a", "b", "c"});
     EXPECT_EQ(v.status, Status::warning);
     EXPECT_THAT(v.found, HasSubstr("rank 2 (c)"));
   }
@@ -345,7 +345,7 @@ TEST(Clocks, MoreThanASecondApartIsWrongEitherWay) {
 TEST(WorldSize, WhatTheLauncherSaysMustBeWhatThereIs) {
   using Environment = std::map<std::string, const char*>;
   const auto judge = [](std::vector<std::string> hosts, const Environment& environment, int64_t local = 0) {
-    return judge_world(hosts, local, launcher([&](const char* name) {
+    return verdict_on_world(hosts, local, launcher([&](const char* name) {
                          const auto found = environment.find(name);
                          return found == environment.end() ? nullptr : found->second;
                        }));
@@ -380,26 +380,26 @@ TEST(Cores, SharingIdlingAndQuotasAreSeen) {
   const auto rank = [](std::vector<int> cores, int64_t threads, double quota = 0) {
     return Binding{.host = "a", .cores = std::move(cores), .online = 4, .threads = threads, .quota = quota};
   };
-  EXPECT_EQ(judge_binding({rank({0, 1}, 2), rank({2, 3}, 2)}).status, Status::ok);
-  EXPECT_EQ(judge_binding({rank({0, 1, 2, 3}, 2), rank({0, 1, 2, 3}, 2)}).status, Status::ok);
-  EXPECT_THAT(judge_binding({rank({0, 1}, 2), rank({0, 1}, 2)}).found, HasSubstr("which they share"));
-  EXPECT_THAT(judge_binding({rank({0}, 1), rank({1}, 1)}).found, HasSubstr("idle"));
-  EXPECT_THAT(judge_binding({rank({0, 1, 2, 3}, 4, 1.5)}).found, HasSubstr("1.5 cores"));
+  EXPECT_EQ(verdict_on_binding({rank({0, 1}, 2), rank({2, 3}, 2)}).status, Status::ok);
+  EXPECT_EQ(verdict_on_binding({rank({0, 1, 2, 3}, 2), rank({0, 1, 2, 3}, 2)}).status, Status::ok);
+  EXPECT_THAT(verdict_on_binding({rank({0, 1}, 2), rank({0, 1}, 2)}).found, HasSubstr("which they share"));
+  EXPECT_THAT(verdict_on_binding({rank({0}, 1), rank({1}, 1)}).found, HasSubstr("idle"));
+  EXPECT_THAT(verdict_on_binding({rank({0, 1, 2, 3}, 4, 1.5)}).found, HasSubstr("1.5 cores"));
 }
 
 TEST(DevicesOfRanks, EachNeedsOneOfItsOwn) {
   const auto rank = [](const char* host, int64_t local, int64_t count) {
     return Devices{.host = host, .local_rank = local, .count = count, .file = count > 0, .why = "no driver"};
   };
-  EXPECT_EQ(judge_devices({rank("a", 0, 0)}, "auto").status, Status::ok);
-  EXPECT_EQ(judge_devices({rank("a", 0, 0)}, "cuda").status, Status::failure);
-  EXPECT_EQ(judge_devices({rank("a", 0, 2), rank("a", 1, 2)}, "auto").status, Status::ok);
-  const Verdict lacking = judge_devices({rank("a", 0, 1), rank("b", 0, 0)}, "auto");
+  EXPECT_EQ(verdict_on_devices({rank("a", 0, 0)}, "auto").status, Status::ok);
+  EXPECT_EQ(verdict_on_devices({rank("a", 0, 0)}, "cuda").status, Status::failure);
+  EXPECT_EQ(verdict_on_devices({rank("a", 0, 2), rank("a", 1, 2)}, "auto").status, Status::ok);
+  const Verdict lacking = verdict_on_devices({rank("a", 0, 1), rank("b", 0, 0)}, "auto");
   EXPECT_EQ(lacking.status, Status::warning);
   EXPECT_THAT(lacking.found, HasSubstr("rank 1 (b)"));
-  EXPECT_EQ(judge_devices({rank("a", 0, 1), rank("a", 1, 1)}, "auto").status, Status::warning);
-  EXPECT_EQ(judge_devices({rank("a", 0, 1), rank("a", 1, 1)}, "cuda").status, Status::failure);
-  EXPECT_EQ(judge_devices({{.host = "a", .file = true, .why = "built without CUDA"}}, "auto").status,
+  EXPECT_EQ(verdict_on_devices({rank("a", 0, 1), rank("a", 1, 1)}, "auto").status, Status::warning);
+  EXPECT_EQ(verdict_on_devices({rank("a", 0, 1), rank("a", 1, 1)}, "cuda").status, Status::failure);
+  EXPECT_EQ(verdict_on_devices({{.host = "a", .file = true, .why = "built without CUDA"}}, "auto").status,
             Status::warning);
 }
 
@@ -423,7 +423,7 @@ TEST(MemoryShares, RanksShareWhatTheyShare) {
 
 TEST(Footprints, AreComparedWithWhatIsAvailable) {
   const auto verdict = [](int64_t peak) {
-    return judge_footprint({.state = kGiB,
+    return verdict_on_footprint({.state = kGiB,
                             .gradients = kGiB,
                             .peak = peak,
                             .samples = 8,
@@ -438,14 +438,14 @@ TEST(Footprints, AreComparedWithWhatIsAvailable) {
 
 TEST(Room, BytesInodesAndKindOfDiskCount) {
   const FileSystem disk{.type = "ext4", .free = double(100 * kGiB), .inodes = 1000, .counts_inodes = true};
-  EXPECT_EQ(judge_room(disk, {.bytes = 99 * kGiB, .files = 900}).status, Status::ok);
-  EXPECT_EQ(judge_room(disk, {.bytes = 101 * kGiB, .files = 900}).status, Status::failure);
-  EXPECT_EQ(judge_room(disk, {.bytes = kGiB, .files = 1001}).status, Status::failure);
+  EXPECT_EQ(verdict_on_room(disk, {.bytes = 99 * kGiB, .files = 900}).status, Status::ok);
+  EXPECT_EQ(verdict_on_room(disk, {.bytes = 101 * kGiB, .files = 900}).status, Status::failure);
+  EXPECT_EQ(verdict_on_room(disk, {.bytes = kGiB, .files = 1001}).status, Status::failure);
   FileSystem other = disk;
   other.counts_inodes = false;
-  EXPECT_EQ(judge_room(other, {.bytes = kGiB, .files = 1001}).status, Status::ok);
+  EXPECT_EQ(verdict_on_room(other, {.bytes = kGiB, .files = 1001}).status, Status::ok);
   other.read_only = true;
-  EXPECT_EQ(judge_room(other, {}).status, Status::failure);
+  EXPECT_EQ(verdict_on_room(other, {}).status, Status::failure);
 }
 
 TEST(SharedMemory, WhatNoProcessUsesAnyMoreIsSeen) {

@@ -62,6 +62,8 @@ TEST_F(Cli, ListsAndVersions) {
               testing::AllOf(HasSubstr("`loss=rpgan`"), HasSubstr("| `r1` |")));
   const std::string readme = read_file(SADDLE_SOURCE_DIR "/README.md"),
                     losses = read_file(SADDLE_SOURCE_DIR "/losses/README.md");
+  EXPECT_THAT(read_file(SADDLE_SOURCE_DIR "/launch/README.md"),
+              HasSubstr(saddle("list metrics --markdown").output));
   EXPECT_THAT(readme, HasSubstr(saddle("list systems --markdown").output)) << "the README's table is another";
   std::istringstream rows(saddle("list losses --markdown").output);
   for (std::string row; std::getline(rows, row);) EXPECT_THAT(losses, HasSubstr(row));
