@@ -29,11 +29,22 @@ void tell(const std::string& run, const json& result) {
   std::cout << printable_json(result.dump(1)) << std::endl;
 }
 
+// Whether --force has gone on with another data.held_out.
+bool held_out_changed(const json& about) {
+  for (const json& forced : about.value("forced", json::array()))
+    for (const json& difference : forced.value("differences", json::array()))
+      if (difference.is_string() && difference.get<std::string>().starts_with("data.held_out")) return true;
+  return false;
+}
+
 // What a classifier's error is the error of.
-std::string tested_on(const TrainOptions& options, const MetricContext& context) {
+std::string tested_on(const LoadedRun& loaded, const MetricContext& context) {
+  const TrainOptions& options = loaded.run.options;
   if (!context.held_out)
     return options.subset > 0 ? "all data, some of which were trained on" : "the training data";
-  return options.held_out > 0 ? "data.held_out" : "validation";
+  if (options.held_out == 0) return "validation";
+  return held_out_changed(loaded.about) ? "data.held_out, of which some were trained on before --force"
+                                        : "data.held_out";
 }
 
 void doubt(const TrainOptions& options, const MetricContext& context) {
@@ -64,7 +75,7 @@ int evaluate(World& world, const EvaluateFlags& flags) {
                  {"weights", flags.raw || !is_averaged(*loaded->system) ? "raw" : "average"},
                  {"data", drawing.data->fingerprint()}};
   if (tells_classes(*loaded->system)) {
-    result["tested_on"] = tested_on(options, context);
+    result["tested_on"] = tested_on(*loaded, context);
     doubt(options, context);
   }
   result.update(measurement.about());

@@ -76,8 +76,8 @@ bool Metric::better(double a, double b) const {
 
 const std::vector<Metric>& metrics() {
   static const std::vector<Metric> table = [] {
-    std::vector<Metric> all = {mode_metric(),      error_metric(),   stacked_metric(),
-                               agreement_metric(), frechet_metric(), critic_metric()};
+    std::vector<Metric> all = {mode_metric(),    error_metric(),  stacked_metric(), agreement_metric(),
+                               frechet_metric(), critic_metric(), gap_metric()};
     for (Metric& metric : feature_set_metrics()) all.push_back(std::move(metric));
     return all;
   }();

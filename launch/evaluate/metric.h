@@ -109,6 +109,7 @@ Metric frechet_metric();
 Metric error_metric();
 Metric stacked_metric();
 Metric critic_metric();
+Metric gap_metric();
 std::vector<Metric> feature_set_metrics();
 
 // Why data or system are none of labelled images; "": they are.

@@ -146,7 +146,10 @@ std::vector<std::string> differences(const json& about, const Run& run, const st
                                                  "checkpoint.best",
                                                  "checkpoint.best_is",
                                                  "checkpoint.async",
-                                                 "checkpoint.on_error"};
+                                                 "checkpoint.on_error",
+                                                 "metrics.every",
+                                                 "metrics.names",
+                                                 "metrics.samples"};
   std::vector<std::string> found;
   const auto compare = [&](const std::string& what, const std::string& before, const std::string& now) {
     if (before != now) found.push_back(fmt::format("{}: {} in the checkpoint, {} now", what, before, now));

@@ -10,9 +10,9 @@
 #include "data/feed/loader.h"
 #include "data/store/shard_writer.h"
 #include "dist/error.h"
+#include "launch/engine/trainer.h"
 #include "launch/evaluate/preview.h"
 #include "launch/run/open_data.h"
-#include "launch/engine/trainer.h"
 #include "tests/data/folder.h"
 #include "tests/support/images.h"
 #include "tests/support/world.h"
@@ -130,6 +130,27 @@ TEST_F(Measures, CriticJudgesInBatchesAsItWasTrainedAndLeavesBuffersAlone) {
   Batch mixed;  // samples in other batches: another one, for D compares within them
   mixed.set("image", samples["image"].view({8, 6, 1, 16, 16}).transpose(0, 1).reshape({48, 1, 16, 16}));
   EXPECT_GT(std::abs(value("critic", mixed) - whole), 1e-9);
+}
+
+TEST_F(Measures, GapIsWhatDSaysOfDataThatItHasSeenAndHasNot) {
+  Trainer& trainer = start("cgan", {"batch=8", "d.norm=none"}, test::images(48));
+  const Net d = *trainer.system().find("D");
+  MetricContext c = context(48);
+  EXPECT_THAT(find_metric("gap").misfit(c), testing::HasSubstr("needs data that were not trained on"));
+  c.held_out = test::images(24);
+  const json found = Measurement({find_metric("gap")}, c)(trainer.system(), {.count = 48, .seed = 1});
+  const auto mean = [&](const Dataset& data, int64_t count) {
+    const at::NoGradGuard no_grad;
+    const auto field = [&](const char* name) {
+      return real_samples(data, name, c.seed, {0, count}, torch::kDouble);
+    };
+    return d({field("image"), field("label")}).x.mean().item<double>();
+  };
+  EXPECT_NEAR(found.at("d_train"), mean(*c.data, 48), 1e-6);
+  EXPECT_NEAR(found.at("d_held_out"), mean(*c.held_out, 24), 1e-6);
+  EXPECT_NEAR(found.at("d_gap"), mean(*c.data, 48) - mean(*c.held_out, 24), 1e-6);
+  EXPECT_NEAR(found.at("d_fake"), value("critic", draw_samples(trainer.system(), {.count = 48, .seed = 1})),
+              1e-6);
 }
 
 TEST_F(Measures, FdIsSmallForTheDataAndLargeForNoise) {

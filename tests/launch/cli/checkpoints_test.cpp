@@ -72,6 +72,12 @@ TEST_F(Cli, TheBestCheckpointIsKeptByAMetric) {
       EXPECT_EQ(found.at(each.at("step")), best->second) << each.dump();
     }
   }
+  // Measuring changes nothing of the training, and a resume may leave it out.
+  expect_ok(saddle(train("plain", "--steps 40")));
+  const auto with = weights("run1", 40), without = weights("plain", 40);
+  ASSERT_FALSE(with.empty());
+  for (const auto& [name, tensor] : with) EXPECT_TRUE(torch::equal(tensor, without.at(name))) << name;
+  expect_ok(saddle(train("run1", "--steps 45 --resume")));
   expect_error(saddle(train("no", "--dry-run" + sets + " --set metrics.names=fd")), 64,
                "metric fd needs a system that draws images");
   expect_error(saddle(train("no", "--dry-run" + sets + " --set metrics.names=mode")), 64, "no metric 'mode'");
