@@ -9,8 +9,10 @@
 #include "launch/commands.h"
 #include "launch/evaluate/metric.h"
 #include "launch/evaluate/preview.h"
+#include "launch/evaluate/repeated.h"
 #include "launch/flags.h"
 #include "launch/run/load_run.h"
+#include "models/gan.h"
 
 namespace saddle {
 namespace {
@@ -18,14 +20,14 @@ namespace {
 using nlohmann::json;
 
 struct EvaluateFlags {
-  std::string run, step, picture, metrics, data, device = "auto";
+  std::string run, step, picture, metrics, data, real, fake, device = "auto";
   int64_t count = 2500;
   uint64_t seed = 1;
   bool raw = false;
 };
 
 void tell(const std::string& run, const json& result) {
-  write_file(run + "/evaluation.json", result.dump(1) + "\n");
+  if (!run.empty()) write_file(run + "/evaluation.json", result.dump(1) + "\n");
   std::cout << printable_json(result.dump(1)) << std::endl;
 }
 
@@ -54,39 +56,75 @@ void doubt(const TrainOptions& options, const MetricContext& context) {
         "with --validation 10%");
 }
 
-int evaluate(World& world, const EvaluateFlags& flags) {
+// Collective. Measures, prints, and keeps the result in `flags.run`, if there is one.
+void measure(System& system, MetricContext context, const EvaluateFlags& flags, json result) {
+  const Comm comm = context.comm;
+  context.seed = flags.seed;
+  std::vector<Metric> chosen;
+  comm.together([&] { chosen = choose_metrics(parse_metrics(flags.metrics), context); });
+  const Measurement measurement(std::move(chosen), std::move(context));
+  Drawing drawing = measurement.drawing(flags.seed);
+  drawing.raw = flags.raw;
+  result.update({{"samples", drawing.count}, {"seed", flags.seed}, {"data", drawing.data->fingerprint()}});
+  result.update(measurement.about());
+  result.update(measurement(system, drawing));
+  comm.together([&] {
+    if (comm.rank() != 0) return;
+    if (!flags.picture.empty())
+      write_png(flags.picture, preview(system, drawing, drawing.data->schema(), drawing.data));
+    tell(flags.run, result);
+  });
+}
+
+int evaluate_run(World& world, const EvaluateFlags& flags) {
   const Comm comm = world.comm(flags.device);
   const auto loaded = load_run(flags.run, comm, flags.step);
   TrainOptions& options = loaded->run.options;
   if (!flags.data.empty()) options.data = data_text({flags.data});
   MetricContext context = metric_context(comm, *loaded->system, options);
-  context.seed = flags.seed;
   context.samples = flags.count;
-  std::vector<Metric> chosen;
-  comm.together([&] { chosen = choose_metrics(parse_metrics(flags.metrics), context); });
-  const Measurement measurement(std::move(chosen), context);
-
-  Drawing drawing = measurement.drawing(flags.seed);
-  drawing.raw = flags.raw;
   json result = {{"run", escape_bytes(flags.run)},
                  {"step", loaded->step},
-                 {"samples", drawing.count},
-                 {"seed", flags.seed},
-                 {"weights", flags.raw || !is_averaged(*loaded->system) ? "raw" : "average"},
-                 {"data", drawing.data->fingerprint()}};
+                 {"weights", flags.raw || !is_averaged(*loaded->system) ? "raw" : "average"}};
   if (tells_classes(*loaded->system)) {
     result["tested_on"] = tested_on(*loaded, context);
     doubt(options, context);
   }
-  result.update(measurement.about());
-  result.update(measurement(*loaded->system, drawing));
-  comm.together([&] {
-    if (comm.rank() != 0) return;
-    if (!flags.picture.empty())
-      write_png(flags.picture, preview(*loaded->system, drawing, drawing.data->schema(), drawing.data));
-    tell(flags.run, result);
-  });
+  measure(*loaded->system, std::move(context), flags, std::move(result));
   return 0;
+}
+
+// What --fake holds against what --real holds, whoever made it.
+int evaluate_samples(World& world, const EvaluateFlags& flags) {
+  const Comm comm = world.comm(flags.device);
+  TrainOptions options;
+  options.data = data_text({flags.real});
+  System none({.comm = comm});
+  MetricContext context = metric_context(comm, none, options);
+  std::shared_ptr<Dataset> fake;
+  comm.together([&] {
+    const Schema& real = context.data->schema();
+    fake = open_samples(flags.fake, real.has("label") ? real["label"] : Field());
+    const Field &a = main_field(real), &b = main_field(fake->schema());
+    require(a.shape == b.shape, Exit::usage,
+            "--fake has {}, --real {}: make them alike, `saddle pack --size`", describe(Schema{{b}}),
+            describe(Schema{{a}}));
+  });
+  System system = repeated(fake, comm);
+  context.system = &system;
+  context.samples = std::min(flags.count, fake->size());
+  measure(system, std::move(context), flags,
+          {{"fake", escape_bytes(flags.fake)}, {"real", escape_bytes(flags.real)}});
+  return 0;
+}
+
+int evaluate(World& world, const EvaluateFlags& flags) {
+  const bool run = !flags.run.empty(), samples = !flags.real.empty() && !flags.fake.empty();
+  require(run != samples && flags.real.empty() == flags.fake.empty(), Exit::usage,
+          "expected a run, or both --real DIR and --fake DIR or FILE.safetensors");
+  require(run || (flags.data.empty() && flags.step.empty() && !flags.raw), Exit::usage,
+          "--data, --step and --raw go with a run, not with --real and --fake");
+  return run ? evaluate_run(world, flags) : evaluate_samples(world, flags);
 }
 
 }  // namespace
@@ -98,8 +136,10 @@ void add_evaluate(CLI::App& app, Command& chosen) {
       "Measure a run by the metrics of `saddle list metrics` that fit it; classifiers are tested on "
       "data.held_out, or OUT/validation of data in OUT/train; under mpirun or srun each rank has its share "
       "of the samples");
-  sub->add_option("run", flags->run, "Run folder; the result is printed and kept in RUN/evaluation.json")
-      ->required();
+  sub->add_option("run", flags->run, "Run folder; the result is printed and kept in RUN/evaluation.json");
+  sub->add_option("--real", flags->real, "Instead of a run: data made by `saddle pack`");
+  sub->add_option("--fake", flags->fake,
+                  "With --real: samples of any program, packed or in a safetensors file");
   sub->add_option("--metrics", flags->metrics, "Only these, such as fd,agreement; all: all that fit");
   sub->add_option("--n", flags->count, "Samples to measure")
       ->check(CLI::Range(100, 1000000))

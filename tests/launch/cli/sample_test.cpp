@@ -8,6 +8,7 @@ namespace saddle {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 using test::Cli;
 using test::Result;
 using test::saddle;
@@ -118,6 +119,43 @@ TEST_F(Cli, SamplesAreMadeOfAUsersOwnData) {
                "makes its samples of noise");
   expect_error(saddle(fmt::format("evaluate {0}points --metrics fd", dir_)), 64, "metric fd needs");
   expect_error(saddle(fmt::format("evaluate {0}points --metrics mod", dir_)), 64, "no metric 'mod'");
+}
+
+// What another program could have made, in a file: the numbers are those of the run that made it.
+TEST_F(Cli, SamplesOfOthersAreMeasured) {
+  expect_ok(saddle(fmt::format("pack glyph10 --samples 120 --out {}digits", dir_)));
+  expect_ok(
+      saddle(fmt::format("train cgan --data {0}digits --out {0}run --steps 3 --set g.width=4 --set d.width=4 "
+                         "--set batch=8",
+                         dir_)));
+  expect_ok(saddle(fmt::format("sample {0}run --n 100 --seed 1 --out {0}s.safetensors", dir_)));
+  const std::string names = " --metrics fd,agreement,kid,prdc 2>/dev/null";
+  const auto numbers = [](const std::string& output) {
+    json found = json::parse(output);
+    for (const char* key : {"run", "step", "weights", "real", "fake"}) found.erase(key);
+    return found;
+  };
+  const json of_run = numbers(saddle(fmt::format("evaluate {}run --n 100", dir_) + names).output);
+  for (const int ranks : {0, 2}) {
+    const json of_file = numbers(
+        saddle(fmt::format("evaluate --real {0}digits --fake {0}s.safetensors", dir_) + names, ranks).output);
+    ASSERT_EQ(of_file.size(), of_run.size());
+    for (const auto& [key, value] : of_run.items()) {
+      if (!value.is_number() || ranks > 0)
+        continue;  // two ranks train a classifier that differs in the last bits
+      EXPECT_NEAR(of_file.at(key).get<double>(), value.get<double>(), 1e-9 * std::abs(value.get<double>()))
+          << key;
+    }
+  }
+  const Result self = saddle(fmt::format("evaluate --real {0}digits --fake {0}digits", dir_));
+  expect_ok(self);
+  expect_error(saddle(fmt::format("evaluate --real {0}digits --fake {0}ring", dir_)), 64, "make them alike");
+  expect_error(saddle(fmt::format("evaluate --real {0}digits --fake {0}", dir_)), 64,
+               "neither a folder made by");
+  expect_error(saddle(fmt::format("evaluate --real {0}digits", dir_)), 64, "expected a run, or both");
+  expect_error(saddle(fmt::format("evaluate {0}run --real {0}digits --fake {0}digits", dir_)), 64,
+               "expected a run");
+  expect_error(saddle("evaluate"), 64, "expected a run, or both --real DIR and --fake");
 }
 
 // By a classifier of single digits, of which each channel is one.
