@@ -62,7 +62,7 @@ double median(const std::vector<Link>& links, Key key) {
 }
 
 Lines verdict_on_kind(const std::string& check, const std::vector<Link>& links,
-                 const std::vector<std::string>& hosts) {
+                      const std::vector<std::string>& hosts) {
   constexpr size_t kNamed = 5;
   if (links.empty()) return {};
   const double rate = median(links, [](const Link& l) { return l.bytes_per_second; });
@@ -116,7 +116,8 @@ Lines verdict_on_links(const std::vector<Link>& links, const std::vector<std::st
   std::vector<Link> within, between;
   for (const Link& link : links)
     (hosts[size_t(link.a)] == hosts[size_t(link.b)] ? within : between).push_back(link);
-  return join({verdict_on_kind("within a host", within, hosts), verdict_on_kind("between hosts", between, hosts)});
+  return join(
+      {verdict_on_kind("within a host", within, hosts), verdict_on_kind("between hosts", between, hosts)});
 }
 
 Lines check_links(const Comm& comm, bool quick) {

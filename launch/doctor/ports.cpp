@@ -73,8 +73,8 @@ std::vector<std::string> listening() {
   return found;
 }
 
-Verdict verdict_on_ports(const std::vector<std::vector<std::string>>& ports, const std::vector<std::string>& doors,
-                    const std::vector<std::string>& hosts) {
+Verdict verdict_on_ports(const std::vector<std::vector<std::string>>& ports,
+                         const std::vector<std::string>& doors, const std::vector<std::string>& hosts) {
   std::string found = fmt::format("watchdogs: {} (a token, closed since all ranks are there)",
                                   doors.empty() ? "none" : fmt::format("{}", fmt::join(doors, ", ")));
   bool open = false;

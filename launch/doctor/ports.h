@@ -15,7 +15,7 @@ Lines check_ports(const World& world, const Comm& comm);
 std::vector<std::string> listening();
 
 // Of all ranks. `doors`: where rank 0 let the watchdogs in.
-Verdict verdict_on_ports(const std::vector<std::vector<std::string>>& ports, const std::vector<std::string>& doors,
-                    const std::vector<std::string>& hosts);
+Verdict verdict_on_ports(const std::vector<std::vector<std::string>>& ports,
+                         const std::vector<std::string>& doors, const std::vector<std::string>& hosts);
 
 }  // namespace saddle::doctor

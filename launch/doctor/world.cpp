@@ -4,7 +4,8 @@
 
 namespace saddle::doctor {
 
-Verdict verdict_on_world(const std::vector<std::string>& hosts, int64_t local_rank, const Launcher& launcher) {
+Verdict verdict_on_world(const std::vector<std::string>& hosts, int64_t local_rank,
+                         const Launcher& launcher) {
   const auto size = int64_t(hosts.size());
   std::string places;
   for (const auto& [host, ranks] : by_host(hosts))

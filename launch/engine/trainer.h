@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "data/feed/loader.h"
-#include "launch/run/train_options.h"
 #include "launch/engine/graphs.h"
+#include "launch/run/train_options.h"
 
 namespace saddle {
 

@@ -9,6 +9,7 @@ out=${1:?usage: tests/bench/gallery.sh OUT [SYSTEM...]}
 shift
 command -v montage >/dev/null || { echo "tests/bench/gallery.sh: needs ImageMagick: apt-get install imagemagick" >&2; exit 1; }
 saddle=${SADDLE_BUILD:-.build}/saddle
+jobs=$(nproc)
 export saddle out OMP_NUM_THREADS=1
 mkdir -p "$out"
 [ -e "$out/digits/train" ] || "$saddle" pack glyph10 --samples 20000 --out "$out/digits" --validation 10% >"$out/pack.log" 2>&1
@@ -30,10 +31,10 @@ one() {  # SYSTEM DATA SETS...
   shift 2
   for set in "$@" seed=1 threads=1 sample.every=0 checkpoint.every=0 tick.every=200; do sets+=(--set "$set"); done
   { "$saddle" train "$system" --data "$out/$data" --out "$run" --resume "${sets[@]}" &&
-    "$saddle" sample "$run" --n 64 --out "$run.png"; } >"$run.log" 2>&1 || { tail -n 3 "$run.log" >&2; return 1; }
+    "$saddle" sample "$run" --n "$(case $data in */*) echo 60 ;; *) echo 500 ;; esac)" --out "$run.png"; } >"$run.log" 2>&1 || { tail -n 3 "$run.log" >&2; return 1; }
 }
 export -f one
-chosen "$@" <<<"$rows" | xargs -P "$(nproc)" -L 1 bash -c 'one "$@"' _
+chosen "$@" <<<"$rows" | xargs -P "$jobs" -L 1 bash -c 'one "$@"' _
 tiles=()
 for system in $(chosen "$@" <<<"$rows" | cut -d' ' -f1); do tiles+=(-label "$system" "$out/$system.png"); done
 montage "${tiles[@]}" -resize 300x300 -geometry '300x300+6+6' -tile 4x -pointsize 18 "$out/gallery.png"

@@ -346,9 +346,9 @@ TEST(WorldSize, WhatTheLauncherSaysMustBeWhatThereIs) {
   using Environment = std::map<std::string, const char*>;
   const auto judge = [](std::vector<std::string> hosts, const Environment& environment, int64_t local = 0) {
     return verdict_on_world(hosts, local, launcher([&](const char* name) {
-                         const auto found = environment.find(name);
-                         return found == environment.end() ? nullptr : found->second;
-                       }));
+                              const auto found = environment.find(name);
+                              return found == environment.end() ? nullptr : found->second;
+                            }));
   };
   EXPECT_EQ(judge({"a"}, {}).status, Status::ok);
   EXPECT_EQ(judge({"a", "a"}, {{"OMPI_COMM_WORLD_SIZE", "2"}, {"SLURM_NTASKS", "2"}}).status, Status::ok);
@@ -424,11 +424,11 @@ TEST(MemoryShares, RanksShareWhatTheyShare) {
 TEST(Footprints, AreComparedWithWhatIsAvailable) {
   const auto verdict = [](int64_t peak) {
     return verdict_on_footprint({.state = kGiB,
-                            .gradients = kGiB,
-                            .peak = peak,
-                            .samples = 8,
-                            .measured = true,
-                            .available = 10 * kGiB});
+                                 .gradients = kGiB,
+                                 .peak = peak,
+                                 .samples = 8,
+                                 .measured = true,
+                                 .available = 10 * kGiB});
   };
   EXPECT_EQ(verdict(7 * kGiB).status, Status::ok);
   EXPECT_EQ(verdict(9 * kGiB).status, Status::warning);
