@@ -17,13 +17,13 @@ mkdir -p "$out"
 
 conv="g.width=24 d.width=24 ema=0.99 batch=64"
 rows="gan-ns ring8 steps=4000
-wgan-gp digits/train $conv steps=1000 n_critic=3
+wgan-gp digits/train $conv steps=2000 n_critic=3
 lsgan digits/train $conv steps=2000
 dcgan digits/train $conv steps=2000
 cgan digits/train $conv steps=2000
 r3gan digits/train width=32 blocks=1 steps=1500
 reg-gan digits/train $conv steps=2000
-pi-model digits/train width=24 steps=600 data.labels=5"
+pi-model digits/train width=24 steps=800 data.labels=20"
 chosen() { if [ $# = 0 ]; then cat; else grep -E "^($(IFS='|'; echo "$*")) "; fi; }
 
 one() {  # SYSTEM DATA SETS...
@@ -31,7 +31,7 @@ one() {  # SYSTEM DATA SETS...
   shift 2
   for set in "$@" seed=1 threads=1 sample.every=0 checkpoint.every=0 tick.every=200; do sets+=(--set "$set"); done
   { "$saddle" train "$system" --data "$out/$data" --out "$run" --resume "${sets[@]}" &&
-    "$saddle" sample "$run" --n "$(case $data in */*) echo 60 ;; *) echo 500 ;; esac)" --out "$run.png"; } >"$run.log" 2>&1 || { tail -n 3 "$run.log" >&2; return 1; }
+    "$saddle" sample "$run" --n "$(case $data in */*) echo 40 ;; *) echo 500 ;; esac)" --out "$run.png"; } >"$run.log" 2>&1 || { tail -n 3 "$run.log" >&2; return 1; }
 }
 export -f one
 chosen "$@" <<<"$rows" | xargs -P "$jobs" -L 1 bash -c 'one "$@"' _
