@@ -26,7 +26,9 @@ int64_t width_of(std::string text) {
   return stb_easy_font_width(text.data());
 }
 
+// Blanks at the end need no room.
 std::string cut(std::string text, int64_t width) {
+  text.erase(text.find_last_not_of(' ') + 1);
   if (width_of(text) <= width) return text;
   while (!text.empty() && width_of(text + "..") > width) text.pop_back();
   return text + "..";

@@ -35,6 +35,7 @@ constexpr int64_t kEpochs = 2, kMostEpochs = 20;  // of large and of small data
 constexpr int64_t kLeastSteps = 200;
 constexpr int64_t kMostHeldOut = 5000;
 constexpr const char* kTested = "tested";  // in a kept file: accuracy and the majority's share
+constexpr const char* kDigest = "digest";  // of all else in it
 
 using Parts = std::pair<std::vector<int64_t>, std::vector<int64_t>>;  // trained on, held out
 
@@ -68,6 +69,17 @@ std::string place(const std::string& cache, const Dataset& data, const Dataset* 
   return fmt::format("{}/classifier-{}.safetensors", cache,
                      hash_text(fmt::format("{} {} {} {}", kRecipe, data.fingerprint(),
                                            held_out ? held_out->fingerprint() : "none", seed)));
+}
+
+int64_t digest_of(const std::map<std::string, torch::Tensor>& kept) {
+  std::string text;
+  for (const auto& [name, tensor] : kept) {
+    if (name == kDigest) continue;
+    const torch::Tensor bytes = tensor.contiguous();
+    text += name;
+    text += hash_text({static_cast<const char*>(bytes.data_ptr()), bytes.nbytes()});
+  }
+  return static_cast<int64_t>(std::stoull(hash_text(text).substr(0, 15), nullptr, 16));
 }
 
 Named weights_of(const System& system) {
@@ -169,6 +181,9 @@ bool Classifier::load(const std::string& path) {
         require(kept.contains(name) && kept.at(name).sizes() == tensor.sizes(), Exit::data,
                 "it holds no {} of {}", name, c10::str(tensor.sizes()));
       require(kept.contains(kTested) && kept.at(kTested).numel() == 2, Exit::data, "it holds no test");
+      require(kept.contains(kDigest) && kept.at(kDigest).numel() == 1 &&
+                  kept.at(kDigest).item<int64_t>() == digest_of(kept),
+              Exit::data, "its checksum differs");
     } catch (const std::exception& error) {
       log::warn("'{}' is made anew, for it cannot be used: {}", path, error.what());
       kept.clear();
@@ -194,13 +209,14 @@ void Classifier::save(const std::string& path) const {
     std::map<std::string, torch::Tensor> kept;
     for (const auto& [name, tensor] : weights_of(*system_)) kept[name] = tensor.detach().cpu();
     kept[kTested] = torch::tensor({accuracy_, majority_}, torch::kDouble);
+    kept[kDigest] = torch::full({1}, digest_of(kept), torch::kLong);
     fs::create_directories(fs::path(path).parent_path());
     // Two jobs may write it at once.
     const std::string mine = fmt::format("{}.{}.{}", path, comm_.host(), getpid());
     write_safetensors(mine, kept, {{"system", "classifier"}});
     fs::rename(mine, path);
   } catch (const std::exception& error) {
-    log::warn("the classifier is not kept for the next call: {}", error.what());
+    log::warn("the classifier is not kept in SADDLE_CACHE for the next call: {}", error.what());
   }
 }
 

@@ -78,6 +78,10 @@ bool tells_classes(const System& system) {
   return system.target == "label";
 }
 
+bool same_classes(const Field& a, const Field& b) {
+  return a.classes == b.classes && a.class_names == b.class_names;
+}
+
 bool is_averaged(const System& system) {
   const std::vector<Net> nets = system.nets();
   return std::any_of(nets.begin(), nets.end(), [](const Net& net) { return net.average != nullptr; });

@@ -21,7 +21,8 @@ struct Drawing {
 
 // A classifier: what it makes of samples is a class.
 bool tells_classes(const System& system);
-bool is_averaged(const System& system);  // samples are drawn with averaged weights
+bool same_classes(const Field& a, const Field& b);  // number and names
+bool is_averaged(const System& system);             // samples are drawn with averaged weights
 // Fields of the data that the system's samples are made of, labels apart.
 std::vector<Field> made_of(const System& system);
 // Of the i-th latent that samples are drawn from: z, z1, z2 ...

@@ -39,6 +39,17 @@ bool held_out_changed(const json& about) {
   return false;
 }
 
+// Other data are measured against if a run's samples could be theirs.
+void require_alike(const Schema& trained, const Schema& other, const std::string& folder) {
+  const Field &a = main_field(trained), &b = main_field(other);
+  const bool classes =
+      !trained.has("label") || !other.has("label") || same_classes(trained["label"], other["label"]);
+  require(a.name == b.name && a.shape == b.shape && classes, Exit::usage,
+          "--data {}: the run was trained on {}, these data have {}{}: pack them alike", folder,
+          describe(trained), describe(other),
+          classes ? "" : ", and other names of classes or another number of them");
+}
+
 // What a classifier's error is the error of.
 std::string tested_on(const LoadedRun& loaded, const MetricContext& context) {
   const TrainOptions& options = loaded.run.options;
@@ -83,12 +94,16 @@ int evaluate_run(World& world, const EvaluateFlags& flags) {
   if (!flags.data.empty()) options.data = data_text({flags.data});
   MetricContext context = metric_context(comm, *loaded->system, options);
   context.samples = flags.count;
+  if (!flags.data.empty()) {
+    comm.together([&] { require_alike(loaded->schema(), context.data->schema(), flags.data); });
+    if (tells_classes(*loaded->system)) context.held_out = nullptr;  // all of them are new to it
+  }
   json result = {{"run", escape_bytes(flags.run)},
                  {"step", loaded->step},
                  {"weights", flags.raw || !is_averaged(*loaded->system) ? "raw" : "average"}};
   if (tells_classes(*loaded->system)) {
-    result["tested_on"] = tested_on(*loaded, context);
-    doubt(options, context);
+    result["tested_on"] = flags.data.empty() ? tested_on(*loaded, context) : escape_bytes(flags.data);
+    if (flags.data.empty()) doubt(options, context);
   }
   measure(*loaded->system, std::move(context), flags, std::move(result));
   return 0;

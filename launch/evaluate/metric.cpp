@@ -103,8 +103,11 @@ const Metric& find_metric(const std::string& name) {
 std::vector<std::string> parse_metrics(const std::string& text) {
   std::vector<std::string> names;
   std::istringstream in(text);
-  for (std::string name; std::getline(in, name, ',');)
-    names.push_back(name == "all" ? name : find_metric(name).name);
+  for (std::string name; std::getline(in, name, ',');) {
+    name.erase(0, name.find_first_not_of(' '));
+    name.erase(name.find_last_not_of(' ') + 1);
+    if (!name.empty()) names.push_back(name == "all" ? name : find_metric(name).name);
+  }
   return names;
 }
 
@@ -122,7 +125,10 @@ std::vector<Metric> choose_metrics(const std::vector<std::string>& names, const 
     else
       missing += fmt::format("\n  {} {}", metric.name, misfit);
   }
-  require(!chosen.empty(), Exit::usage, "no metric fits:{}", missing);
+  require(!chosen.empty(), Exit::usage,
+          "no metric fits; pack pictures with a folder a class, or ask for one that needs no labels, such as "
+          "critic:{}",
+          missing);
   return chosen;
 }
 
@@ -142,6 +148,9 @@ Measurement::Measurement(std::vector<Metric> metrics, MetricContext context)
           RealFeatures{n, real_features(context_, {0, n}), real_features(context_, {n, n})});
     });
   }
+  if (context_.real && context_.real->count <= context_.real->some.size(1) && context_.comm.rank() == 0)
+    log::warn("{} real images are few for {} features: distances to so few mean little", context_.real->count,
+              context_.real->some.size(1));
   for (const Metric& metric : metrics_) make_.push_back(metric.prepare(context_));
 }
 
@@ -188,10 +197,13 @@ json Measurement::about() const {
 std::string no_labelled_images(const MetricContext& c) {
   const Schema& schema = c.data->schema();
   const bool labelled = kind_of(main_field(schema)) == Kind::picture && schema.has("label") &&
-                        kind_of(schema["label"]) == Kind::label;
-  if (labelled && c.stack == 1 && (!c.system || !tells_classes(*c.system))) return "";
-  return fmt::format("needs a system that draws images, and data of images with labels; the data are {}",
-                     describe(schema));
+                        kind_of(schema["label"]) == Kind::label && schema["label"].classes > 1;
+  if (c.system && tells_classes(*c.system)) return "needs a system that draws images, this is a classifier";
+  if (labelled && c.stack == 1) return "";
+  return fmt::format(
+      "needs a system that draws images, and data of images with labels of two classes or more; the data are "
+      "{}",
+      describe(schema));
 }
 
 torch::Tensor sum_of_all_ranks(const torch::Tensor& mine, const Comm& comm, const std::string& name) {

@@ -56,8 +56,8 @@ torch::Tensor beside_given(const System& system, const Batch& samples) {
   return grid(torch::stack(cells, 1).flatten(0, 1), kColumns / each * each);
 }
 
-// Images in rows of eight, over each what it is called: on green if that is right, on red with what it
-// should be if it is wrong, on white where the class is not known.
+// Images in rows of eight, over each what it is called: on green if that is right, on red with what it is
+// below if it is wrong, on white where the class is not known.
 torch::Tensor classified(const Field& label, const torch::Tensor& images, const torch::Tensor& called,
                          const torch::Tensor& known) {
   constexpr int64_t kColumns = 8, kMost = 64;
@@ -65,21 +65,27 @@ torch::Tensor classified(const Field& label, const torch::Tensor& images, const 
   const auto is = [&](int64_t i) { return called[i].item<int64_t>(); };
   const auto should = [&](int64_t i) { return known[i].item<int64_t>(); };
   const auto name = [&](int64_t number) { return number < 0 ? "?" : class_name(label, number); };
-  std::vector<std::string> names;
+  const auto cells_in_rows = static_cast<size_t>((count + kColumns - 1) / kColumns * kColumns);
+  std::vector<std::string> told(cells_in_rows), truth(cells_in_rows);
   size_t longest = 0;
+  bool wrong = false;
   for (int64_t i = 0; i < count; ++i) {
-    names.push_back(should(i) < 0 || is(i) == should(i) ? name(is(i))
-                                                        : name(is(i)) + ", not " + name(should(i)));
-    longest = std::max(longest, names.back().size());
+    const auto at = static_cast<size_t>(i);
+    told[at] = name(is(i));
+    if (should(i) >= 0 && is(i) != should(i)) truth[at] = fmt::format("not {}", name(should(i)));
+    wrong = wrong || !truth[at].empty();
+    longest = std::max({longest, told[at].size(), truth[at].size()});
   }
-  names.resize(static_cast<size_t>((count + kColumns - 1) / kColumns * kColumns));
-  for (std::string& each : names) each.resize(longest, ' ');  // one size of letters in all rows
+  for (auto* texts : {&told, &truth})  // one size of letters in all rows
+    for (std::string& each : *texts) each.resize(longest, ' ');
   std::vector<torch::Tensor> rows;
   for (int64_t first = 0; first < count; first += kColumns) {
     const int64_t some = std::min(kColumns, count - first);
     const torch::Tensor cells = grid(images.narrow(0, first, some), kColumns);
-    const auto begin = names.begin() + first;
-    torch::Tensor words = captions({begin, begin + kColumns}, cells.size(2)).clone();
+    const auto strip = [&](const std::vector<std::string>& texts) {
+      return captions({texts.begin() + first, texts.begin() + first + kColumns}, cells.size(2));
+    };
+    torch::Tensor words = wrong ? torch::cat({strip(told), strip(truth)}, 1) : strip(told).clone();
     for (int64_t k = 0; k < some; ++k) {
       if (should(first + k) < 0) continue;
       const bool right = is(first + k) == should(first + k);
@@ -98,7 +104,8 @@ torch::Tensor classified(const System& system, const Drawing& drawing, const Fie
   const Dataset& data = *drawing.data;
   const Range places{0, drawing.count};
   const torch::Tensor images = real_samples(data, system.given.front().name, drawing, places, torch::kFloat);
-  const torch::Tensor known = data.schema().has(label.name)
+  // A class of another data set is another, also of the same number.
+  const torch::Tensor known = data.schema().has(label.name) && same_classes(data.schema()[label.name], label)
                                   ? real_samples(data, label.name, drawing, places, torch::kFloat)
                                   : torch::full({drawing.count}, -1, torch::kLong);
   return classified(label, images, called.defined() ? called : known, known);

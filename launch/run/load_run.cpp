@@ -39,6 +39,10 @@ std::unique_ptr<LoadedRun> load_run(const std::string& folder, const Comm& comm,
   const RunFolder place(folder);
   std::optional<Checkpoint> checkpoint;
   comm.together([&] {
+    require(!std::filesystem::exists(folder + "/trainer-0"), Exit::usage,
+            "'{0}' holds the runs of several trainers: pass one of them, such as '{0}/trainer-0'; "
+            "{0}/tournament.json names the best",
+            folder);
     require(std::filesystem::exists(place.options()), Exit::usage,
             "'{}' holds no run (no options.toml): pass the folder given to `saddle train --out`", folder);
     loaded->run.resolve(read_file(place.options(), kMostTextBytes), place.options(), {});

@@ -123,12 +123,15 @@ void describe_checkpoints(OptionTable& table, TrainOptions& o) {
   table.add("checkpoint.keep", o.checkpoint_keep, "newest checkpoints kept", {1, 1e6, "checkpoints"});
   table.add("checkpoint.milestones", o.checkpoint_milestones,
             "checkpoints at multiples of it are kept too; 0: none", {0, 1e12, "steps"});
+  table.add("checkpoint.best", o.checkpoint_best,
+            "number of log.jsonl, such as metrics/fd or loss/G, by whose value before it the best checkpoint "
+            "is kept too; empty: "
+            "none");
   table.add(
-      "checkpoint.best", o.checkpoint_best,
-      "number of log.jsonl, such as loss/G, by whose value before it the best checkpoint is kept too; empty: "
-      "none");
-  table.add("checkpoint.best_is", o.checkpoint_best_is, "which value of checkpoint.best is best",
-            {"lowest", "highest"});
+      "checkpoint.best_is", o.checkpoint_best_is,
+      "which value of checkpoint.best is best; auto: of a metric as `saddle list metrics` says, of other "
+      "numbers the lowest",
+      {"auto", "lowest", "highest"});
   table.add("checkpoint.async", o.checkpoint_async,
             "write while training goes on, from a copy of each rank's share of the state in its memory");
   table.add("checkpoint.on_error", o.checkpoint_on_error,

@@ -58,7 +58,7 @@ struct TrainOptions {
   int64_t checkpoint_keep = 3;
   int64_t checkpoint_milestones = 0;
   std::string checkpoint_best;
-  std::string checkpoint_best_is = "lowest";
+  std::string checkpoint_best_is = "auto";
   bool checkpoint_async = true;
   std::string checkpoint_on_error = "warn";
   int64_t metrics_every = 0;

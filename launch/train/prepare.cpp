@@ -157,10 +157,17 @@ void prepare_metrics(Prepared& prepared) {
     prepared.metrics = choose_metrics(parse_metrics(o.metrics_names), context);
     if (!o.checkpoint_best.starts_with("metrics/")) return;
     std::vector<std::string> names;
-    for (const Metric& metric : prepared.metrics) names.push_back(metric.reported());
-    require(std::find(names.begin(), names.end(), o.checkpoint_best) != names.end(), Exit::usage,
+    const Metric* best = nullptr;
+    for (const Metric& metric : prepared.metrics) {
+      names.push_back(metric.reported());
+      if (names.back() == o.checkpoint_best) best = &metric;
+    }
+    require(best, Exit::usage,
             "checkpoint.best = '{}' is not measured; there are {}: choose by metrics.names",
             o.checkpoint_best, fmt::join(names, ", "));
+    require(o.checkpoint_best_is == "auto" || (o.checkpoint_best_is == "highest") == best->higher_is_better,
+            Exit::usage, "checkpoint.best_is = '{}' is the wrong way round for {}: leave it out",
+            o.checkpoint_best_is, o.checkpoint_best);
     require(o.checkpoint_every % o.metrics_every == 0, Exit::usage,
             "checkpoint.best = '{}' wants a checkpoint where it is measured: make checkpoint.every = {} a "
             "multiple of metrics.every = {}",

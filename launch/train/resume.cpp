@@ -60,6 +60,13 @@ void require_same_run(const Checkpoint& checkpoint, const Plan& plan, json& fact
     if (const std::string was = object_at(checkpoint.about, "versions").value(name, "none"); was != version)
       log::info("saved by {} {}, this is {}: what follows may differ in the last bits", name, was,
                 version.get<std::string>());
+  const json& before = object_at(checkpoint.about, "options");
+  const std::string best = before.value("checkpoint.best", ""), now = plan.run.options.checkpoint_best;
+  if (!best.empty() && !now.empty() && best != now)
+    log::warn(
+        "checkpoint.best was {} and is {}: checkpoints that are kept have scores of the old one, which are "
+        "compared with the new ones'",
+        best, now);
   json forced = checkpoint.about.value("forced", json::array());
   if (!found.empty()) {
     const std::string text = fmt::format("{}", fmt::join(found, "\n  "));

@@ -228,6 +228,15 @@ std::optional<std::string> Session::of_all_trainers(const std::optional<std::str
   return {};
 }
 
+bool Session::highest_is_best() const {
+  if (options_.checkpoint_best_is != "auto") return options_.checkpoint_best_is == "highest";
+  if (!setup_.measurement) return false;
+  const std::vector<Metric>& all = setup_.measurement->metrics();
+  return std::any_of(all.begin(), all.end(), [&](const Metric& metric) {
+    return metric.higher_is_better && metric.reported() == options_.checkpoint_best;
+  });
+}
+
 // Lower is better.
 std::optional<double> Session::score() const {
   const std::string& wanted = options_.checkpoint_best;
@@ -237,7 +246,7 @@ std::optional<double> Session::score() const {
   const auto measured = measured_step_ == trainer_.steps() ? measured_.find(wanted) : measured_.end();
   if (found == stats_.end() && measured == measured_.end()) return {};  // of a phase that was not due
   const double value = found != stats_.end() ? found->mean : measured->second;
-  return options_.checkpoint_best_is == "lowest" ? value : -value;
+  return highest_is_best() ? -value : value;
 }
 
 void Session::say_stopped(const Agreement::Flags& agreed) const {

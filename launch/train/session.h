@@ -56,6 +56,7 @@ class Session {
   void finish_checkpoint();
   std::optional<std::string> of_all_trainers(const std::optional<std::string>& failure) const;
   std::optional<double> score() const;
+  bool highest_is_best() const;
   void say_stopped(const Agreement::Flags& agreed) const;
 
   // What takes time, and is no part of the steps' rate.

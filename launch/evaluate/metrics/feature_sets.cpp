@@ -66,7 +66,7 @@ Metric of_sets(const std::string& name, const std::string& about, const std::str
 }
 
 json kernel_distance(const Sets& sets, const MetricContext& c) {
-  const int64_t size = std::min<int64_t>({1000, sets.real.size(0), sets.fake.size(0)});
+  const int64_t size = std::min<int64_t>({1000, sets.real.size(0) / 2, sets.fake.size(0) / 2});
   const MeanStd subsets = kid_subsets(sets.real, sets.fake, {.subsets = 100, .size = size, .seed = c.seed});
   return {{"kid", kid(sets.real, sets.fake)},
           {"kid_subsets", subsets.mean},
@@ -74,10 +74,19 @@ json kernel_distance(const Sets& sets, const MetricContext& c) {
           {"kid_subset_size", size}};
 }
 
+constexpr int64_t kNeighbours = 5;
+
+// A ball that reaches to the last of few samples holds anything.
+std::string misfit_of_neighbours(const MetricContext& c) {
+  if (const std::string missing = no_labelled_images(c); !missing.empty()) return missing;
+  constexpr int64_t kLeast = 10 * kNeighbours;
+  if (c.data->size() >= 2 * kLeast && c.samples >= kLeast) return "";
+  return fmt::format("needs {} samples and {} images, found {} and {}", kLeast, 2 * kLeast, c.samples,
+                     c.data->size());
+}
+
 json neighbours(const Sets& sets, const MetricContext&) {
-  constexpr int64_t kNeighbours = 5;
-  const Prdc found =
-      prdc(sets.real, sets.fake, std::min(kNeighbours, std::min(sets.real.size(0), sets.fake.size(0)) - 1));
+  const Prdc found = prdc(sets.real, sets.fake, kNeighbours);
   return {{"precision", found.precision},
           {"recall", found.recall},
           {"density", found.density},
@@ -98,18 +107,22 @@ json infinity(const Sets& sets, const MetricContext& c) {
 }  // namespace
 
 std::vector<Metric> feature_set_metrics() {
-  return {of_sets("kid", "KID's kernel distance of all features, and of 100 subsets of up to 1,000", "kid",
-                  false, kernel_distance),
-          of_sets("prdc", "precision, recall, density, coverage by 5 nearest neighbours", "coverage", true,
-                  neighbours),
-          of_sets("is", "Inception Score's arithmetic on the classifier's classes, 10 splits",
-                  "inception_score", true, score),
-          of_sets("mind", "Monge Inception distance of features, 1,000 directions", "mind", false,
-                  [](const Sets& sets, const MetricContext&) -> json {
-                    return {{"mind", mind(sets.fake, sets.real)}};
-                  }),
-          of_sets("fd_infinity", "Frechet distance extrapolated to infinitely many samples", "fd_infinity",
-                  false, infinity)};
+  std::vector<Metric> all = {
+      of_sets("kid", "KID's kernel distance of all features, and of 100 subsets of up to 1,000", "kid", false,
+              kernel_distance),
+      of_sets("prdc", "precision, recall, density, coverage by 5 nearest neighbours", "coverage", true,
+              neighbours),
+      of_sets("is", "Inception Score's arithmetic on the classifier's classes, 10 splits", "inception_score",
+              true, score),
+      of_sets("mind", "Monge Inception distance of features, 1,000 directions", "mind", false,
+              [](const Sets& sets, const MetricContext&) -> json {
+                return {{"mind", mind(sets.fake, sets.real)}};
+              }),
+      of_sets("fd_infinity", "Frechet distance extrapolated to infinitely many samples", "fd_infinity", false,
+              infinity)};
+  for (Metric& metric : all)
+    if (metric.name == "prdc") metric.misfit = misfit_of_neighbours;
+  return all;
 }
 
 }  // namespace saddle

@@ -47,7 +47,7 @@ TEST_F(Cli, TheBestCheckpointIsKeptByAMetric) {
   const std::string sets =
       " --set checkpoint.every=10 --set checkpoint.keep=2 --set metrics.every=10 --set metrics.names=modes "
       "--set "
-      "metrics.samples=101 --set checkpoint.best=metrics/modes --set checkpoint.best_is=highest";
+      "metrics.samples=101 --set checkpoint.best=metrics/modes";
   std::map<int64_t, double> measured;
   for (const int ranks : {1, 2, 4}) {
     const std::string run = fmt::format("run{}", ranks);
@@ -85,6 +85,8 @@ TEST_F(Cli, TheBestCheckpointIsKeptByAMetric) {
                "multiple of metrics.every = 10");
   expect_error(saddle(train("no", "--dry-run" + sets + " --set checkpoint.best=metrics/fd")), 64,
                "is not measured; there are metrics/modes");
+  expect_error(saddle(train("no", "--dry-run" + sets + " --set checkpoint.best_is=lowest")), 64,
+               "is the wrong way round for metrics/modes");
   expect_error(saddle(train("no", "--dry-run --set checkpoint.best=metrics/modes")), 64,
                "with metrics.every");
 }

@@ -14,6 +14,7 @@ using test::Result;
 using test::saddle;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 TEST_F(Cli, FilesThatCannotBeWrittenAreRefusedBeforeTheWork) {
   expect_ok(saddle(train("run", "--steps 2")));
@@ -110,7 +111,9 @@ TEST_F(Cli, SamplesAreMadeOfAUsersOwnData) {
   const Batch mine = open_shards(dir_ + "mine")->read({0, 1, 2, 3, 4, 5, 6});
   EXPECT_TRUE(told.at("given_image").equal(to_model(mine["image"], torch::kCPU, torch::kFloat)));
   EXPECT_EQ(told.at("label").sizes(), (std::vector<int64_t>{7}));
-  expect_ok(saddle(fmt::format("evaluate {0}run --data {0}mine", dir_)));
+  EXPECT_THAT(saddle(fmt::format("evaluate {0}run --data {0}mine", dir_)).output,
+              AllOf(HasSubstr("\"tested_on\": \"" + dir_ + "mine\""), Not(HasSubstr("was trained on"))));
+  expect_error(saddle(fmt::format("evaluate {0}run --data {0}ring", dir_)), 64, "these data have");
   expect_ok(saddle(fmt::format("pack glyph10 --samples 9 --size 20 --out {}small", dir_)));
   expect_error(saddle(fmt::format("sample {0}run --data {0}small --out {0}s.png", dir_)), 64,
                "this system makes its samples of image uint8 [1, 16, 16]");
