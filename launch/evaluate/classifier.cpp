@@ -174,7 +174,8 @@ void Classifier::test(const Dataset& data, const std::vector<int64_t>& samples) 
 bool Classifier::load(const std::string& path) {
   std::map<std::string, torch::Tensor> kept;
   comm_.together([&] {
-    if (path.empty() || comm_.rank() != 0 || !fs::exists(path)) return;
+    std::error_code unreadable;
+    if (path.empty() || comm_.rank() != 0 || !fs::exists(path, unreadable)) return;
     try {
       kept = read_safetensors(path);
       for (const auto& [name, tensor] : weights_of(*system_))

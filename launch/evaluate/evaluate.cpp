@@ -11,6 +11,7 @@
 #include "launch/evaluate/preview.h"
 #include "launch/evaluate/repeated.h"
 #include "launch/flags.h"
+#include "launch/run/cores.h"
 #include "launch/run/load_run.h"
 #include "models/gan.h"
 
@@ -81,21 +82,29 @@ void measure(System& system, MetricContext context, const EvaluateFlags& flags, 
   result.update(measurement(system, drawing));
   comm.together([&] {
     if (comm.rank() != 0) return;
+    tell(flags.run, result);
     if (!flags.picture.empty())
       write_png(flags.picture, preview(system, drawing, drawing.data->schema(), drawing.data));
-    tell(flags.run, result);
   });
 }
 
 int evaluate_run(World& world, const EvaluateFlags& flags) {
   const Comm comm = world.comm(flags.device);
+  share_cores(comm, 0);
   const auto loaded = load_run(flags.run, comm, flags.step);
   TrainOptions& options = loaded->run.options;
-  if (!flags.data.empty()) options.data = data_text({flags.data});
-  MetricContext context = metric_context(comm, *loaded->system, options);
+  if (!flags.data.empty()) {
+    options.data = data_text({flags.data});
+    options.held_out = 0;  // of the other data all are new to it
+    options.subset = 0;
+  }
+  MetricContext context = metric_context(comm, *loaded->system, loaded->run);
   context.samples = flags.count;
   if (!flags.data.empty()) {
-    comm.together([&] { require_alike(loaded->schema(), context.data->schema(), flags.data); });
+    comm.together([&] {
+      if (options.stack == 1 && options.crop.empty())
+        require_alike(loaded->schema(), context.data->schema(), flags.data);
+    });
     if (tells_classes(*loaded->system)) context.held_out = nullptr;  // all of them are new to it
   }
   json result = {{"run", escape_bytes(flags.run)},
@@ -112,15 +121,19 @@ int evaluate_run(World& world, const EvaluateFlags& flags) {
 // What --fake holds against what --real holds, whoever made it.
 int evaluate_samples(World& world, const EvaluateFlags& flags) {
   const Comm comm = world.comm(flags.device);
-  TrainOptions options;
-  options.data = data_text({flags.real});
+  share_cores(comm, 0);
+  Run run;
+  run.options.data = data_text({flags.real});
   System none({.comm = comm});
-  MetricContext context = metric_context(comm, none, options);
+  MetricContext context = metric_context(comm, none, run);
   std::shared_ptr<Dataset> fake;
   comm.together([&] {
     const Schema& real = context.data->schema();
     fake = open_samples(flags.fake, real.has("label") ? real["label"] : Field());
     const Field &a = main_field(real), &b = main_field(fake->schema());
+    require(!real.has("label") || !fake->schema().has("label") ||
+                same_classes(real["label"], fake->schema()["label"]),
+            Exit::usage, "--fake has other classes than --real: pack both with --classes FILE");
     require(a.shape == b.shape, Exit::usage,
             "--fake has {}, --real {}: make them alike, `saddle pack --size`", describe(Schema{{b}}),
             describe(Schema{{a}}));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <sstream>
 
 #include "data/view/kind.h"
@@ -51,22 +52,41 @@ std::shared_ptr<Classifier> trained(const MetricContext& c) {
 
 }  // namespace
 
-MetricContext metric_context(const Comm& comm, System& system, const TrainOptions& options) {
+MetricContext metric_context(const Comm& comm, System& system, const Run& run) {
+  const TrainOptions& options = run.options;
   MetricContext made{.comm = comm,
                      .data = nullptr,
                      .system = &system,
-                     .batch = options.batch,
+                     .batch = options.batch / options.accumulate,
                      .stack = options.stack,
+                     .cropped = !options.crop.empty(),
                      .cache = cache_folder()};
+  for (const auto& option : run.table.options())
+    if (option.key == "pac") made.pac = std::stoll(text_of(option));
   comm.together([&] {
     made.data = open_data(options.data, read_options(options));
     if (options.stack > 1) return;
     made.data = shaped(made.data, options);
     made.held_out = options.held_out > 0 ? held_out(made.data, options)
                                          : validation_beside(options.data, made.data->schema());
+    if (options.held_out > 0) made.held_out_name = "data.held_out";
+    made.trained = trained_on(made.data, options);
     made.data = not_held_out(made.data, options);
   });
   return made;
+}
+
+void require_comparable(const Metric& metric, const MetricContext& context) {
+  require(!metric.conditional || context.system->classes() > 0, Exit::usage,
+          "metric {} compares systems that are asked for a class, such as cgan, and this one is not: choose "
+          "another",
+          metric.name);
+}
+
+double Metric::value(const json& result) const {
+  const auto found = result.find(key);
+  return found != result.end() && found->is_number() ? found->get<double>()
+                                                     : std::numeric_limits<double>::quiet_NaN();
 }
 
 bool Metric::better(double a, double b) const {
@@ -191,7 +211,7 @@ json Measurement::about() const {
   return {{"features", context_.features->name()},
           {"classifier_accuracy", context_.features->accuracy()},
           {"majority_share", context_.features->majority_share()},
-          {"classifier_tested_on", context_.held_out ? "validation" : "a share of every class"}};
+          {"classifier_tested_on", context_.held_out ? context_.held_out_name : "a share of every class"}};
 }
 
 std::string no_labelled_images(const MetricContext& c) {
@@ -199,6 +219,7 @@ std::string no_labelled_images(const MetricContext& c) {
   const bool labelled = kind_of(main_field(schema)) == Kind::picture && schema.has("label") &&
                         kind_of(schema["label"]) == Kind::label && schema["label"].classes > 1;
   if (c.system && tells_classes(*c.system)) return "needs a system that draws images, this is a classifier";
+  if (c.cropped) return "needs whole pictures, and data.crop is set";
   if (labelled && c.stack == 1) return "";
   return fmt::format(
       "needs a system that draws images, and data of images with labels of two classes or more; the data are "
@@ -207,7 +228,7 @@ std::string no_labelled_images(const MetricContext& c) {
 }
 
 torch::Tensor sum_of_all_ranks(const torch::Tensor& mine, const Comm& comm, const std::string& name) {
-  torch::Tensor sums = mine.to(comm.device());
+  torch::Tensor sums = mine.clone().to(comm.device());
   comm.all_reduce(sums, Reduce::sum, name);
   return sums.cpu();
 }

@@ -43,11 +43,15 @@ struct RealFeatures {
 struct MetricContext {
   Comm comm = World::alone();                   // of the system and of the metrics
   std::shared_ptr<Dataset> data;                // what the system should be like
+  std::shared_ptr<Dataset> trained = nullptr;   // what it was trained on of those: data.subset
   std::shared_ptr<Dataset> held_out = nullptr;  // data that it has not seen, if there are any
+  std::string held_out_name = "validation";
   System* system = nullptr;
   int64_t samples = 1024;  // that will be drawn
   int64_t batch = 64;      // samples that pass a discriminator at once, as in training
   int64_t stack = 1;       // pictures of `data` that are one of the samples (data.stack)
+  int64_t pac = 1;         // samples that D sees as one
+  bool cropped = false;    // samples are parts of pictures (data.crop)
   uint64_t seed = 1;       // of the classifier and of the order of real images
   std::string cache = "";  // cache_folder()
   std::shared_ptr<Classifier> features = nullptr;  // these two set where a metric asks for them
@@ -56,23 +60,28 @@ struct MetricContext {
 
 // Collective. Of a run: its data as they are opened anew, held-out ones kept apart; data.held_out, or the
 // folder `validation` beside the data.
-MetricContext metric_context(const Comm& comm, System& system, const TrainOptions& options);
+MetricContext metric_context(const Comm& comm, System& system, const Run& run);
 
 struct Metric {
   std::string name = {};   // "fd"
   std::string about = {};  // one line
   std::string key = {};    // of the result's number by which samples are compared
   bool higher_is_better = false;
-  bool standard = true;     // measured where it fits, without being asked for
-  bool features = false;    // Piece::seen, MetricContext::features and ::real
-  bool in_batches = false;  // pieces are batches of MetricContext::batch samples on all ranks
+  bool standard = true;      // measured where it fits, without being asked for
+  bool features = false;     // Piece::seen, MetricContext::features and ::real
+  bool conditional = false;  // compares systems that are asked for classes
+  bool in_batches = false;   // pieces are batches of MetricContext::batch samples on all ranks
   std::function<std::string(const MetricContext&)> misfit = {};  // what is missing for it here; "": nothing
   // Collective. What makes a fresh meter of each drawing's samples.
   std::function<std::function<std::unique_ptr<Meter>()>(const MetricContext&)> prepare = {};
-  bool better(double a, double b) const;  // whether `a` is; NaN is worse than any number
+  double value(const nlohmann::json& result) const;  // by `key`; NaN if it is not a number
+  bool better(double a, double b) const;             // whether `a` is; NaN is worse than any number
   // In log.jsonl and for checkpoint.best: "metrics/fd".
   std::string reported() const { return "metrics/" + name; }
 };
+
+// Exit::usage if this system's samples cannot be compared by the metric.
+void require_comparable(const Metric& metric, const MetricContext& context);
 
 const std::vector<Metric>& metrics();
 std::vector<std::string> metric_names();

@@ -37,6 +37,10 @@ std::shared_ptr<Dataset> of_tensors(const std::string& path, const Field& label)
   Batch samples{{"image", pixels}};
   if (classes != tensors.end() && classes->second.dim() == 1 && classes->second.size(0) == pixels.size(0) &&
       label.classes > 0) {
+    const torch::Tensor& numbers = classes->second;
+    require(numbers.ge(0).logical_and(numbers.lt(label.classes)).all().item<bool>(), Exit::usage,
+            "'{}': labels of {} classes are 0 to {}, these go from {} to {}", path, label.classes,
+            label.classes - 1, numbers.min().item<double>(), numbers.max().item<double>());
     schema.fields.push_back(label);
     samples.set("label", classes->second.to(torch::kLong));
   }

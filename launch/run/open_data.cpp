@@ -82,20 +82,6 @@ std::vector<int64_t> places(const Dataset& data, int64_t first, int64_t end) {
   return indices;
 }
 
-// What of a data set is trained on.
-std::shared_ptr<Dataset> trained_on(std::shared_ptr<Dataset> data, const TrainOptions& o) {
-  require(
-      o.held_out == 0 || o.stride >= o.frames, Exit::usage,
-      "data.held_out with overlapping frames would train on what is held out: set data.stride to {} or more",
-      o.frames);
-  data = not_held_out(std::move(data), o);
-  if (o.subset == 0) return data;
-  require(o.subset <= data->size(), Exit::usage, "data.subset = {} of {} samples{}", o.subset, data->size(),
-          o.held_out > 0 ? " that data.held_out leaves" : "");
-  const Shuffle order(data->size(), Stream(uint64_t(o.seed), "subset").key);
-  return subset(data, samples_at(order, 0, o.subset));
-}
-
 // Of every field of variable length.
 std::vector<Transform> clips(const Schema& schema, const TrainOptions& o, uint64_t seed) {
   std::vector<Transform> made;
@@ -266,6 +252,19 @@ std::shared_ptr<Dataset> held_out(std::shared_ptr<Dataset> data, const TrainOpti
 std::shared_ptr<Dataset> not_held_out(std::shared_ptr<Dataset> data, const TrainOptions& o) {
   const int64_t kept = held_out_of(*data, o);
   return kept > 0 ? subset(data, places(*data, kept, data->size())) : data;
+}
+
+std::shared_ptr<Dataset> trained_on(std::shared_ptr<Dataset> data, const TrainOptions& o) {
+  require(
+      o.held_out == 0 || o.stride >= o.frames, Exit::usage,
+      "data.held_out with overlapping frames would train on what is held out: set data.stride to {} or more",
+      o.frames);
+  data = not_held_out(std::move(data), o);
+  if (o.subset == 0) return data;
+  require(o.subset <= data->size(), Exit::usage, "data.subset = {} of {} samples{}", o.subset, data->size(),
+          o.held_out > 0 ? " that data.held_out leaves" : "");
+  const Shuffle order(data->size(), Stream(uint64_t(o.seed), "subset").key);
+  return subset(data, samples_at(order, 0, o.subset));
 }
 
 Feed feed(std::shared_ptr<Dataset> data, const TrainOptions& o, const std::string& name) {

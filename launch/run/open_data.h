@@ -35,6 +35,8 @@ std::shared_ptr<Dataset> shaped(std::shared_ptr<Dataset> data, const TrainOption
 std::shared_ptr<Dataset> held_out(std::shared_ptr<Dataset> data, const TrainOptions& options);
 // The others.
 std::shared_ptr<Dataset> not_held_out(std::shared_ptr<Dataset> data, const TrainOptions& options);
+// Of those what is trained on: data.subset.
+std::shared_ptr<Dataset> trained_on(std::shared_ptr<Dataset> data, const TrainOptions& options);
 
 // The folder `validation` beside the data set `train`, as `saddle pack --validation` makes it; nothing if
 // there is none. One with other fields or classes is warned of, and nothing too. `folder` is

@@ -151,7 +151,7 @@ void require_places(const Plan& plan) {
 void prepare_metrics(Prepared& prepared) {
   const TrainOptions& o = prepared.plan.run.options;
   MetricContext& context = prepared.context;
-  context = metric_context(prepared.teams.comm, prepared.trainer->system(), o);
+  context = metric_context(prepared.teams.comm, prepared.trainer->system(), prepared.plan.run);
   context.samples = o.metrics_samples;
   prepared.teams.all.together([&] {
     prepared.metrics = choose_metrics(parse_metrics(o.metrics_names), context);
@@ -165,6 +165,7 @@ void prepare_metrics(Prepared& prepared) {
     require(best, Exit::usage,
             "checkpoint.best = '{}' is not measured; there are {}: choose by metrics.names",
             o.checkpoint_best, fmt::join(names, ", "));
+    require_comparable(*best, context);
     require(o.checkpoint_best_is == "auto" || (o.checkpoint_best_is == "highest") == best->higher_is_better,
             Exit::usage, "checkpoint.best_is = '{}' is the wrong way round for {}: leave it out",
             o.checkpoint_best_is, o.checkpoint_best);
@@ -198,6 +199,9 @@ Prepared prepare(Plan& plan, const Teams& teams) {
   });
   teams.all.together([&] { made.trainer = std::make_unique<Trainer>(plan.run, teams.comm, made.feeds); });
   if (options.metrics_every > 0) prepare_metrics(made);
+  teams.all.together([&] {
+    if (teams.count > 1) find_metric(options.tournament_metric);
+  });
   return made;
 }
 

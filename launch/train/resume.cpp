@@ -101,12 +101,9 @@ Opened open_or_resume(Prepared& prepared) {
     opened.facts["init_from"] = checkpoint->about["init_from"];
   if (!checkpoint && !flags.init_from.empty())
     opened.facts["init_from"] = init_from(teams.all, trainer.system(), flags.init_from, flags.init_from_step);
-  teams.all.together([&] {
-    if (teams.count > 1)
-      opened.tournament = make_tournament(teams, trainer.system(), run.options, prepared.seed);
-    if (!prepared.metrics.empty())
-      opened.measurement = std::make_unique<Measurement>(prepared.metrics, prepared.context);
-  });
+  if (teams.count > 1) opened.tournament = make_tournament(teams, trainer.system(), run, prepared.seed);
+  if (!prepared.metrics.empty())
+    opened.measurement = std::make_unique<Measurement>(prepared.metrics, prepared.context);
   teams.all.together([&] {
     if (checkpoint) restore([&](StateVisitor& v) { trainer.visit(v); }, checkpoint->state);
     // A run that is not gone on with stays as it is.

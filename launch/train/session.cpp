@@ -107,10 +107,10 @@ void Session::measure() {
   std::string said;
   measured_step_ = trainer_.steps();
   for (const Metric& metric : measurement.metrics()) {
-    const auto number = found.find(metric.key);
-    if (number == found.end()) continue;
-    measured_[metric.reported()] = number->get<double>();
-    said += fmt::format("{}{} {:.4g}", said.empty() ? "" : ", ", metric.key, number->get<double>());
+    if (!found.contains(metric.key)) continue;
+    const double value = metric.value(found);
+    measured_[metric.reported()] = value;
+    said += fmt::format("{}{} {:.4g}", said.empty() ? "" : ", ", metric.key, value);
   }
   if (setup_.host.rank() == 0) log::info("step {}: {}", trainer_.steps(), said);
 }
@@ -246,6 +246,7 @@ std::optional<double> Session::score() const {
   const auto measured = measured_step_ == trainer_.steps() ? measured_.find(wanted) : measured_.end();
   if (found == stats_.end() && measured == measured_.end()) return {};  // of a phase that was not due
   const double value = found != stats_.end() ? found->mean : measured->second;
+  if (!std::isfinite(value)) return {};
   return highest_is_best() ? -value : value;
 }
 

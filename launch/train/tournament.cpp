@@ -73,14 +73,18 @@ Tournament::Tournament(const Teams& teams, System& system, Measurement measureme
       options_(options),
       nets_(system.generator()) {}
 
-std::unique_ptr<Tournament> make_tournament(const Teams& teams, System& system, const TrainOptions& options,
+std::unique_ptr<Tournament> make_tournament(const Teams& teams, System& system, const Run& run,
                                             uint64_t seed) {
+  const TrainOptions& options = run.options;
   // Whole batches: a discriminator may compare the samples of one.
   const int64_t samples = (options.tournament_samples + options.batch - 1) / options.batch * options.batch;
   std::vector<Metric> metrics;
-  MetricContext context = metric_context(teams.comm, system, options);
+  MetricContext context = metric_context(teams.comm, system, run);
   context.samples = samples;
-  teams.host.together([&] { metrics = choose_metrics({options.tournament_metric}, context); });
+  teams.host.together([&] {
+    metrics = choose_metrics({find_metric(options.tournament_metric).name}, context);
+    require_comparable(metrics.front(), context);
+  });
   return std::make_unique<Tournament>(teams, system, Measurement(std::move(metrics), std::move(context)),
                                       Tournament::Options{.every = options.tournament_every, .seed = seed});
 }
@@ -99,7 +103,9 @@ Drawing Tournament::drawing(const std::string& purpose, int64_t round) const {
 
 double Tournament::score(const State& generator, const Drawing& drawing) {
   become(generator);
-  return measurement_(system_, drawing).at(metric().key).get<double>();
+  // One rank's, for all to decide alike.
+  const double value = metric().value(measurement_(system_, drawing));
+  return std::stod(teams_.host.broadcast_text(fmt::format("{}", value)));
 }
 
 Tournament::Round Tournament::play(int64_t step) {

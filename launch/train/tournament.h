@@ -68,7 +68,7 @@ nlohmann::json to_json(const Tournament::Round& round, const Teams& teams);
 
 // Collective over all ranks. As the options of the run say; `seed` is the first trainer's. Exit::usage if the
 // metric does not fit system and data.
-std::unique_ptr<Tournament> make_tournament(const Teams& teams, System& system, const TrainOptions& options,
+std::unique_ptr<Tournament> make_tournament(const Teams& teams, System& system, const Run& run,
                                             uint64_t seed);
 
 // Collective over all ranks. Judges all generators and leaves in OUT/tournament.json who is best.

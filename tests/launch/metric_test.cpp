@@ -139,6 +139,7 @@ TEST_F(Measures, GapIsWhatDSaysOfDataThatItHasSeenAndHasNot) {
   MetricContext c = context(48);
   EXPECT_THAT(find_metric("gap").misfit(c), testing::HasSubstr("needs data that were not trained on"));
   c.held_out = test::images(24);
+  c.trained = c.data;
   const json found = Measurement({find_metric("gap")}, c)(trainer.system(), {.count = 48, .seed = 1});
   const auto mean = [&](const Dataset& data, int64_t count) {
     const at::NoGradGuard no_grad;

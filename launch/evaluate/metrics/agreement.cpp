@@ -45,6 +45,7 @@ Metric agreement_metric() {
           .key = "agreement",
           .higher_is_better = true,
           .features = true,
+          .conditional = true,
           .misfit = no_labelled_images,
           .prepare = [](const MetricContext& c) {
             return [classes = c.data->schema()["label"].classes, comm = c.comm] {

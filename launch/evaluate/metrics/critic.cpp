@@ -43,7 +43,7 @@ class Gap final : public Critic {
  public:
   Gap(const MetricContext& c, Net d) : Critic(std::move(d), c.comm), c_(c) {}
   json result() override {
-    const double fake = Critic::result().at("critic"), train = on_data(*c_.data),
+    const double fake = Critic::result().at("critic"), train = on_data(*c_.trained),
                  held_out = on_data(*c_.held_out);
     return {{"d_fake", fake}, {"d_train", train}, {"d_held_out", held_out}, {"d_gap", train - held_out}};
   }
@@ -69,12 +69,16 @@ class Gap final : public Critic {
 };
 
 std::string misfit(const MetricContext& c) {
-  return c.system && c.system->find("D") ? "" : "needs a system with a net D";
+  if (!c.system || !c.system->find("D")) return "needs a system with a net D";
+  if (c.pac > 1) return fmt::format("shows D samples one by one, and pac = {}", c.pac);
+  if (c.samples < c.batch) return fmt::format("needs a batch of {} samples, found {}", c.batch, c.samples);
+  return "";
 }
 
 std::string misfit_of_gap(const MetricContext& c) {
   if (const std::string missing = misfit(c); !missing.empty()) return missing;
-  return c.held_out
+  if (c.cropped) return "needs whole pictures, and data.crop is set";
+  return c.held_out && c.trained
              ? ""
              : "needs data that were not trained on: data.held_out, or data/train beside data/validation";
 }

@@ -50,6 +50,17 @@ class FeatureSets final : public Meter {
   std::vector<torch::Tensor> features_, scores_, places_;
 };
 
+constexpr int64_t kNeighbours = 5;
+
+// Of fewer a number would mean nothing: a ball that reaches to the last of few samples holds anything.
+std::string misfit(const MetricContext& c) {
+  constexpr int64_t kLeast = 10 * kNeighbours;
+  if (const std::string missing = no_labelled_images(c); !missing.empty()) return missing;
+  if (c.data->size() >= 2 * kLeast && c.samples >= kLeast) return "";
+  return fmt::format("needs {} samples and {} images, found {} and {}", kLeast, 2 * kLeast, c.samples,
+                     c.data->size());
+}
+
 Metric of_sets(const std::string& name, const std::string& about, const std::string& key, bool higher,
                Compute compute) {
   return {.name = name,
@@ -58,7 +69,7 @@ Metric of_sets(const std::string& name, const std::string& about, const std::str
           .higher_is_better = higher,
           .standard = false,
           .features = true,
-          .misfit = no_labelled_images,
+          .misfit = misfit,
           .prepare = [compute = std::move(compute)](const MetricContext& c) {
             const torch::Tensor real = rows_of_all_ranks(c.real->some, c.comm, "real features").cpu();
             return [=] { return std::make_unique<FeatureSets>(c, real, compute); };
@@ -72,17 +83,6 @@ json kernel_distance(const Sets& sets, const MetricContext& c) {
           {"kid_subsets", subsets.mean},
           {"kid_subsets_deviation", subsets.std},
           {"kid_subset_size", size}};
-}
-
-constexpr int64_t kNeighbours = 5;
-
-// A ball that reaches to the last of few samples holds anything.
-std::string misfit_of_neighbours(const MetricContext& c) {
-  if (const std::string missing = no_labelled_images(c); !missing.empty()) return missing;
-  constexpr int64_t kLeast = 10 * kNeighbours;
-  if (c.data->size() >= 2 * kLeast && c.samples >= kLeast) return "";
-  return fmt::format("needs {} samples and {} images, found {} and {}", kLeast, 2 * kLeast, c.samples,
-                     c.data->size());
 }
 
 json neighbours(const Sets& sets, const MetricContext&) {
@@ -107,22 +107,18 @@ json infinity(const Sets& sets, const MetricContext& c) {
 }  // namespace
 
 std::vector<Metric> feature_set_metrics() {
-  std::vector<Metric> all = {
-      of_sets("kid", "KID's kernel distance of all features, and of 100 subsets of up to 1,000", "kid", false,
-              kernel_distance),
-      of_sets("prdc", "precision, recall, density, coverage by 5 nearest neighbours", "coverage", true,
-              neighbours),
-      of_sets("is", "Inception Score's arithmetic on the classifier's classes, 10 splits", "inception_score",
-              true, score),
-      of_sets("mind", "Monge Inception distance of features, 1,000 directions", "mind", false,
-              [](const Sets& sets, const MetricContext&) -> json {
-                return {{"mind", mind(sets.fake, sets.real)}};
-              }),
-      of_sets("fd_infinity", "Frechet distance extrapolated to infinitely many samples", "fd_infinity", false,
-              infinity)};
-  for (Metric& metric : all)
-    if (metric.name == "prdc") metric.misfit = misfit_of_neighbours;
-  return all;
+  return {of_sets("kid", "KID's kernel distance of all features, and of 100 subsets of up to 1,000", "kid",
+                  false, kernel_distance),
+          of_sets("prdc", "precision, recall, density, coverage by 5 nearest neighbours", "coverage", true,
+                  neighbours),
+          of_sets("is", "Inception Score's arithmetic on the classifier's classes, 10 splits",
+                  "inception_score", true, score),
+          of_sets("mind", "Monge Inception distance of features, 1,000 directions", "mind", false,
+                  [](const Sets& sets, const MetricContext&) -> json {
+                    return {{"mind", mind(sets.fake, sets.real)}};
+                  }),
+          of_sets("fd_infinity", "Frechet distance extrapolated to infinitely many samples", "fd_infinity",
+                  false, infinity)};
 }
 
 }  // namespace saddle
