@@ -16,15 +16,12 @@
 #include "dist/file.h"
 #include "dist/log.h"
 #include "dist/safetensors.h"
+#include "dist/state.h"
 #include "launch/engine/trainer.h"
-#include "launch/evaluate/draw.h"
+#include "launch/evaluate/metric.h"
 #include "models/gan.h"
 
 namespace saddle {
-
-struct Classifier::Split {
-  std::shared_ptr<Dataset> training, held_out;
-};
 
 namespace {
 
@@ -37,14 +34,14 @@ constexpr int64_t kMostHeldOut = 5000;
 constexpr const char* kTested = "tested";  // in a kept file: accuracy and the majority's share
 constexpr const char* kDigest = "digest";  // of all else in it
 
-using Parts = std::pair<std::vector<int64_t>, std::vector<int64_t>>;  // trained on, held out
+using Parts = std::pair<std::shared_ptr<Dataset>, std::shared_ptr<Dataset>>;  // trained on, held out
 
 // Of every class a fifth is held out, or less of large data; of a class with two samples or more at least
 // one.
-Parts split(const Dataset& data, uint64_t seed) {
-  const ClassTable table = class_table(data, "label", at::get_num_threads());
-  const double share = std::min(0.2, static_cast<double>(kMostHeldOut) / static_cast<double>(data.size()));
-  Parts made;
+Parts split(const std::shared_ptr<Dataset>& data, uint64_t seed) {
+  const ClassTable table = class_table(*data, "label", at::get_num_threads());
+  const double share = std::min(0.2, static_cast<double>(kMostHeldOut) / static_cast<double>(data->size()));
+  std::vector<int64_t> training, testing;
   for (int64_t label = 0; label < table.classes(); ++label) {
     const int64_t count = table.count(label);
     if (count == 0) continue;
@@ -53,14 +50,14 @@ Parts split(const Dataset& data, uint64_t seed) {
     const auto order =
         samples_at(Shuffle(count, Stream(seed, "held out", static_cast<uint64_t>(label)).key), 0, count);
     for (int64_t i = 0; i < count; ++i)
-      (i < held_out ? made.second : made.first).push_back(table.sample(label, order[static_cast<size_t>(i)]));
+      (i < held_out ? testing : training).push_back(table.sample(label, order[static_cast<size_t>(i)]));
   }
   require(
-      !made.second.empty(), Exit::data,
+      !testing.empty(), Exit::data,
       "a classifier needs two images or more of a class, to learn from one and be tested on another; these "
       "{} samples have {} classes with one image at most: pack more images of each",
-      data.size(), table.classes());
-  return made;
+      data->size(), table.classes());
+  return {subset(data, training), subset(data, testing)};
 }
 
 // Where it lies that was trained in this way on these data.
@@ -72,14 +69,10 @@ std::string place(const std::string& cache, const Dataset& data, const Dataset* 
 }
 
 int64_t digest_of(const std::map<std::string, torch::Tensor>& kept) {
-  std::string text;
-  for (const auto& [name, tensor] : kept) {
-    if (name == kDigest) continue;
-    const torch::Tensor bytes = tensor.contiguous();
-    text += name;
-    text += hash_text({static_cast<const char*>(bytes.data_ptr()), bytes.nbytes()});
-  }
-  return static_cast<int64_t>(std::stoull(hash_text(text).substr(0, 15), nullptr, 16));
+  return static_cast<int64_t>(digest([&](StateVisitor& visitor) {
+    for (auto [name, tensor] : kept)
+      if (name != kDigest) visitor.tensor(name, tensor);
+  }));
 }
 
 Named weights_of(const System& system) {
@@ -114,30 +107,19 @@ Classifier::Classifier(const std::shared_ptr<Dataset>& data, const std::shared_p
     system_->find("C")->live->train(false);
   });
   if (load(path)) return;
-  Split parts;
+  Parts parts{data, held_out};
   comm.together([&] {
-    if (held_out) {
-      parts = {data, held_out};
-    } else {
-      const auto [training, testing] = split(*data, seed);
-      parts = {subset(data, training), subset(data, testing)};
-    }
+    if (!held_out) parts = split(data, seed);
   });
-  train(parts, seed);
-  std::vector<int64_t> samples;
-  comm.together([&] {
-    const int64_t count = std::min(parts.held_out->size(), kMostHeldOut);
-    const Range mine = share(count, comm.rank(), comm.size());
-    samples = samples_at(Shuffle(parts.held_out->size(), seed), mine.first, mine.count);
-  });
-  test(*parts.held_out, samples);
+  train(parts.first, seed);
+  test(*parts.second, seed);
   save(path);
 }
 
 Classifier::~Classifier() = default;
 
-void Classifier::train(const Split& parts, uint64_t seed) {
-  const int64_t size = parts.training->size(), batch = std::min(kBatch, size);
+void Classifier::train(const std::shared_ptr<Dataset>& data, uint64_t seed) {
+  const int64_t size = data->size(), batch = std::min(kBatch, size);
   const int64_t epochs = std::clamp(kLeastSteps * batch / size, kEpochs, kMostEpochs);
   Run run;
   run.resolve("system = \"classifier\"", "classifier",
@@ -145,27 +127,26 @@ void Classifier::train(const Split& parts, uint64_t seed) {
                fmt::format("seed={}", seed)});
   log::info("training a classifier on these data for its features: {} steps of {} images", run.options.steps,
             batch);
-  Trainer trainer(run, comm_, parts.training);
+  Trainer trainer(run, comm_, data);
   for (int64_t i = 0; i < run.options.steps; ++i) trainer.step();
   copy_weights(trainer.system(), *system_);
 }
 
-void Classifier::test(const Dataset& data, const std::vector<int64_t>& samples) {
+void Classifier::test(const Dataset& data, uint64_t seed) {
   const int64_t classes = data.schema()["label"].classes;
   torch::Tensor counts = torch::zeros({classes + 1}, torch::kLong);  // of each class, and of those told right
   comm_.together([&] {
     const int64_t piece = samples_at_ease(main_field(data.schema()).elements() * 4);
-    const auto size = static_cast<int64_t>(samples.size());
-    for (int64_t at = 0; at < size; at += piece) {
-      const Batch some = data.read({samples.begin() + at, samples.begin() + std::min(size, at + piece)});
+    const Range mine = share(std::min(data.size(), kMostHeldOut), comm_.rank(), comm_.size());
+    const Shuffle order(data.size(), seed);
+    for (int64_t at = 0; at < mine.count; at += piece) {
+      const Batch some = data.read(samples_at(order, mine.first + at, std::min(piece, mine.count - at)));
       const torch::Tensor told = predict(to_model(some[field_], comm_.device(), torch::kFloat)).cpu();
       counts.narrow(0, 0, classes) += torch::bincount(some["label"], {}, classes);
       counts[classes] += told.eq(some["label"]).sum();
     }
   });
-  counts = counts.to(comm_.device());
-  comm_.all_reduce(counts, Reduce::sum, "classifier's test");
-  counts = counts.cpu().to(torch::kDouble);
+  counts = sum_of_all_ranks(counts, comm_, "classifier's test").to(torch::kDouble);
   const double all = counts.narrow(0, 0, classes).sum().item<double>();
   accuracy_ = counts[classes].item<double>() / all;
   majority_ = counts.narrow(0, 0, classes).max().item<double>() / all;

@@ -32,9 +32,8 @@ class Classifier {
   std::string name() const;                            // "classifier:1a2b3c4d", of its weights
 
  private:
-  struct Split;
-  void train(const Split& parts, uint64_t seed);
-  void test(const Dataset& data, const std::vector<int64_t>& samples);
+  void train(const std::shared_ptr<Dataset>& data, uint64_t seed);
+  void test(const Dataset& data, uint64_t seed);
   bool load(const std::string& path);
   void save(const std::string& path) const;
   Comm comm_;

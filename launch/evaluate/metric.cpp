@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "data/view/kind.h"
+#include "dist/differentiable.h"
 #include "dist/error.h"
 #include "dist/log.h"
 #include "launch/run/open_data.h"
@@ -51,6 +52,11 @@ std::shared_ptr<Classifier> trained(const MetricContext& c) {
 }
 
 }  // namespace
+
+const torch::Tensor& RealFeatures::of_all_ranks(const Comm& comm) {
+  if (!gathered.defined()) gathered = rows_of_all_ranks(some, comm, "real features").cpu();
+  return gathered;
+}
 
 MetricContext metric_context(const Comm& comm, System& system, const Run& run) {
   const TrainOptions& options = run.options;

@@ -35,8 +35,11 @@ class Meter {
 
 // Real images in the order that the seed shuffles, as the feature net sees them; this rank's shares.
 struct RealFeatures {
+  // Collective. `some` of all ranks, on the host; gathered once.
+  const torch::Tensor& of_all_ranks(const Comm& comm);
   int64_t count = 0;           // on all ranks
   torch::Tensor some, others;  // [share of count, D] each: the first `count` images, and as many more
+  torch::Tensor gathered = {};
 };
 
 // What metrics measure against.

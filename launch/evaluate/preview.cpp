@@ -8,7 +8,6 @@
 #include "data/view/kind.h"
 #include "data/view/picture.h"
 #include "data/view/sheet.h"
-#include "dist/differentiable.h"
 #include "dist/error.h"
 
 namespace saddle {

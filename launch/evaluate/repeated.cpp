@@ -1,9 +1,5 @@
 #include "launch/evaluate/repeated.h"
 
-#include <ATen/ops/isfinite.h>
-
-#include <filesystem>
-
 #include "data/feed/loader.h"
 #include "data/feed/sampler.h"
 #include "data/store/index.h"

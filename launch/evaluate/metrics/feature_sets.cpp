@@ -71,7 +71,7 @@ Metric of_sets(const std::string& name, const std::string& about, const std::str
           .features = true,
           .misfit = misfit,
           .prepare = [compute = std::move(compute)](const MetricContext& c) {
-            const torch::Tensor real = rows_of_all_ranks(c.real->some, c.comm, "real features").cpu();
+            const torch::Tensor real = c.real->of_all_ranks(c.comm);
             return [=] { return std::make_unique<FeatureSets>(c, real, compute); };
           }};
 }
